@@ -1,0 +1,45 @@
+"""Sparring: self-play training for language models. These are the public names; all else may move."""
+
+from sparring.chance import Chance, SeededChance
+from sparring.errors import GameError, PluginError, RecipeError, SparringError
+from sparring.game import Game, GameInfo, Move, Outcome, State, Twin
+from sparring.hookspecs import hookimpl
+from sparring.interfaces import (
+    AdvantageEstimator,
+    Completion,
+    Evaluator,
+    Generator,
+    Judge,
+    LoadedModel,
+    ModelContext,
+    ModelSource,
+    Objective,
+    OpponentSampler,
+    Player,
+    Request,
+    RoleScheme,
+    RoleSpec,
+    RunEnded,
+    RunStarted,
+    Sampling,
+    StepEnded,
+    Table,
+    Tracker,
+    Transcript,
+    Verdict,
+)
+from sparring.metrics import Metric
+from sparring.params import Choice, Params, component
+from sparring.records import DemonstrationRecord, Episode, PolicyGradientRecord, PreferenceRecord, Span, Trajectory, Turn
+from sparring.registry import Register
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "AdvantageEstimator", "Chance", "Choice", "Completion", "DemonstrationRecord", "Episode", "Evaluator", "Game",
+    "GameError", "GameInfo", "Generator", "Judge", "LoadedModel", "Metric", "ModelContext", "ModelSource", "Move",
+    "Objective", "OpponentSampler", "Outcome", "Params", "Player", "PluginError", "PolicyGradientRecord",
+    "PreferenceRecord", "RecipeError", "Register", "Request", "RoleScheme", "RoleSpec", "RunEnded", "RunStarted",
+    "Sampling", "SeededChance", "Span", "SparringError", "State", "StepEnded", "Table", "Tracker", "Trajectory",
+    "Transcript", "Turn", "Twin", "Verdict", "component", "hookimpl",
+]  # fmt: skip

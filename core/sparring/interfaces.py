@@ -1,0 +1,258 @@
+"""What each kind of component is, as a Protocol. Nothing has to inherit from these.
+
+A factory takes only its parameters. Run-time things are arguments of methods. A component with memory also has
+``state_dict()`` and ``load_state_dict(state)`` (JSON values) and is then checkpointed without asking: see `Stateful`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from sparring.chance import Chance
+from sparring.game import Game, Outcome, State
+from sparring.records import Episode, Finish, Trajectory, Turn
+
+if TYPE_CHECKING:
+    import torch
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+    from sparring.chat import ChatFormat, Conversation
+    from sparring.evaluation import Evaluation
+    from sparring.learner import ObjectiveBatch
+    from sparring.recipe import Recipe
+
+Json = Any  # what json.dumps takes
+
+
+@runtime_checkable
+class Stateful(Protocol):
+    def state_dict(self) -> dict[str, Json]: ...
+    def load_state_dict(self, state: dict[str, Json]) -> None: ...
+
+
+# ---- play ------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class RoleSpec:
+    """A role of a scheme. ``trainable=False``: its turns are never trained, whoever holds it."""
+
+    name: str
+    trainable: bool = True
+
+
+class Table(Protocol):
+    """What one episode can do."""
+
+    @property
+    def chance(self) -> Chance: ...
+    @property
+    def game(self) -> Game: ...
+    @property
+    def chat(self) -> ChatFormat: ...
+    def conversation(self, role: str) -> Conversation: ...
+    def act(
+        self, role: str, conversation: Conversation, *, n: int = 1, state: State | None = None, tag: str = "", **sampling: Any
+    ) -> Awaitable[list[Turn]]: ...
+    def judge(self, name: str, **fields: Any) -> Awaitable[Verdict]: ...
+    def reward(self, turn: Turn, part: str, value: float) -> None: ...
+    def label(self, turn: Turn, **labels: str | int | float | bool) -> None: ...
+    def note(self, **facts: object) -> None: ...
+
+
+class RoleScheme(Protocol):
+    """Who speaks when. `play` runs one episode."""
+
+    def roles(self, game: Game) -> Sequence[RoleSpec]: ...
+    async def play(self, table: Table) -> None: ...
+
+
+class Player(Protocol):
+    """Acts without being a policy. Stateless: what it needs is in ``state`` and ``chance``."""
+
+    def act(self, player: int, state: State, chance: Chance) -> str:
+        """A move as text, as the game reads it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a judge says: a value for each player or item it was asked about, or a label."""
+
+    values: tuple[float, ...] = ()
+    label: str = ""
+    detail: Mapping[str, float] = field(default_factory=dict)
+
+
+class Judge(Protocol):
+    """Scores items in batches. An item is the keyword arguments of one ``table.judge`` call."""
+
+    def judge(self, items: Sequence[Mapping[str, Any]]) -> Sequence[Verdict]: ...
+
+
+class AdvantageEstimator(Protocol):
+    """Turns rewards into advantages."""
+
+    def estimate(self, trajectories: Sequence[Trajectory]) -> Sequence[Sequence[float]]:
+        """One advantage for each turn of each trajectory. Called once a step, trajectories in episode order."""
+        ...
+
+
+class OpponentSampler(Protocol):
+    """Which version of a policy sits on each seat that the recipe gives to that policy."""
+
+    def assign(self, roles: Sequence[str], version: int, chance: Chance) -> dict[str, int | None]:
+        """For each role the version that holds it, or None for the policy as it is now (the only one that is trained)."""
+        ...
+
+    def members(self) -> Sequence[int]:
+        """The versions it may still ask for; their weights are kept."""
+        ...
+
+    def step_ended(self, version: int) -> None:
+        """``version`` has just been trained. Afterwards `members` may include it."""
+        ...
+
+
+# ---- models and tokens -----------------------------------------------------------------------------------------------
+
+
+Transcript = Sequence[tuple[str, str]]  # ("user" | "assistant" | "system", text), in order
+
+
+@dataclass(frozen=True, slots=True)
+class ModelContext:
+    """What a model source may use: the seed, and transcripts of random legal play of the run's own entries."""
+
+    seed: int
+    examples: Callable[[int], list[Transcript]]  # n -> n transcripts, the same ones for the same seed
+
+
+@dataclass(slots=True)
+class LoadedModel:
+    model: PreTrainedModel  # fp32 or as its folder says; the learner casts
+    tokenizer: PreTrainedTokenizerBase  # has a chat template
+
+
+class ModelSource(Protocol):
+    """Names a model to load or build."""
+
+    def load(self, context: ModelContext) -> LoadedModel: ...
+
+    def where(self) -> str:
+        """One line for `sparring models`: where it is, or how to get it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How a turn is sampled. ``temperature`` 0 is greedy; ``top_p`` 1 and ``top_k`` 0 are off."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    max_tokens: int = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One completion to sample. ``key`` decides its noise: equal keys and contexts give equal samples."""
+
+    policy: str
+    context: Sequence[int]
+    key: int
+    sampling: Sampling
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """Sampled tokens, the end token included, and the log-probability of each under the distribution it was drawn from."""
+
+    tokens: list[int]
+    logprobs: list[float]
+    finish: Finish
+
+
+class Generator(Protocol):
+    """Samples and scores tokens."""
+
+    def publish(self, policy: str, loaded: LoadedModel) -> None:
+        """Make these weights available under ``policy``. The model may be kept by reference: after a change, publish again."""
+        ...
+
+    def withdraw(self, policy: str) -> None: ...
+    def generate(self, requests: Sequence[Request]) -> list[Completion]: ...
+
+    def score(self, policy: str, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
+        """Log-probability at temperature 1 of each token of each continuation, for (context, continuation) pairs."""
+        ...
+
+
+# ---- learning --------------------------------------------------------------------------------------------------------
+
+
+class Objective(Protocol):
+    """Records to loss."""
+
+    @property
+    def needs_reference(self) -> bool: ...
+
+    def __call__(self, batch: ObjectiveBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """The batch's share of the loss (a scalar; shares of micro-batches add up) and metric sums by name."""
+        ...
+
+
+# ---- watching --------------------------------------------------------------------------------------------------------
+
+
+class Evaluator(Protocol):
+    """Numbers that are not rewards."""
+
+    def evaluate(self, run: Evaluation) -> Mapping[str, float]:
+        """Metrics by name, logged under ``eval/``."""
+        ...
+
+
+class Tracker(Protocol):
+    """Writes metrics somewhere."""
+
+    def open(self, folder: Path, resume_after: int | None) -> None:
+        """``resume_after``: drop what was written for later steps; None for a new run."""
+        ...
+
+    def log(self, step: int, metrics: Mapping[str, float]) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    recipe: Recipe
+    folder: Path
+    first_step: int
+    steps: int
+
+
+@dataclass(frozen=True, slots=True)
+class StepEnded:
+    step: int
+    steps: int
+    metrics: Mapping[str, float]
+    episodes: Sequence[Episode]
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    folder: Path
+    step: int
+    finished: bool
+    error: str = ""
+
+
+__all__ = [
+    "AdvantageEstimator", "Completion", "Evaluator", "Generator", "Json", "Judge", "LoadedModel", "ModelContext",
+    "ModelSource", "Objective", "OpponentSampler", "Outcome", "Player", "Request", "RoleScheme", "RoleSpec", "RunEnded",
+    "RunStarted", "Sampling", "Stateful", "StepEnded", "Table", "Tracker", "Transcript", "Verdict",
+]  # fmt: skip
