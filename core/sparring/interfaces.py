@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from sparring.chat import ChatFormat, Conversation
+    from sparring.chat import Conversation
     from sparring.evaluation import Evaluation
     from sparring.learner import ObjectiveBatch
     from sparring.recipe import Recipe
@@ -51,12 +51,28 @@ class Table(Protocol):
     def chance(self) -> Chance: ...
     @property
     def game(self) -> Game: ...
-    @property
-    def chat(self) -> ChatFormat: ...
-    def conversation(self, role: str) -> Conversation: ...
+    def conversation(self, role: str, *, system: str = "", like: Conversation | None = None) -> Conversation:
+        """A new conversation in the tokens of the role's policy; ``like`` another one, it continues that one's trajectory."""
+        ...
+
     def act(
-        self, role: str, conversation: Conversation, *, n: int = 1, state: State | None = None, tag: str = "", **sampling: Any
-    ) -> Awaitable[list[Turn]]: ...
+        self,
+        role: str,
+        conversation: Conversation,
+        *,
+        n: int = 1,
+        state: State | None = None,
+        write: Callable[[str], str] = str,
+        tag: str = "",
+        **sampling: Any,
+    ) -> Awaitable[list[Turn]]:
+        """``n`` answers of a role. One extends the conversation; several each stand in a fork of it.
+
+        A role that a policy holds samples, with the recipe's sampling or with the fields of `Sampling` given here. A role
+        that a player holds is asked for a move on ``state``; ``write`` makes an answer of the move.
+        """
+        ...
+
     def judge(self, name: str, **fields: Any) -> Awaitable[Verdict]: ...
     def reward(self, turn: Turn, part: str, value: float) -> None: ...
     def label(self, turn: Turn, **labels: str | int | float | bool) -> None: ...
@@ -133,8 +149,9 @@ class ModelContext:
 
 @dataclass(slots=True)
 class LoadedModel:
-    model: PreTrainedModel  # fp32 or as its folder says; the learner casts
+    model: PreTrainedModel  # master weights, fp32
     tokenizer: PreTrainedTokenizerBase  # has a chat template
+    bf16: bool = False  # run matrix products in bfloat16
 
 
 class ModelSource(Protocol):

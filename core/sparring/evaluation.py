@@ -1,0 +1,101 @@
+"""What an evaluator may do with a run: score tokens, play matches, see positions as the recipe's scheme shows them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+from sparring.chance import key_of
+from sparring.chat import Conversation
+from sparring.errors import SparringError
+from sparring.game import Game, State
+from sparring.interfaces import Completion, LoadedModel, Request, RoleScheme, Sampling
+from sparring.play import EpisodePlan, Hall, Held
+from sparring.records import Episode
+
+
+@runtime_checkable
+class SeatScheme(Protocol):
+    """A scheme that can show a position without playing to it, as `turn_based` does."""
+
+    def position(self, seat: Any, state: State) -> list[int]: ...
+    def seat(self, player: int, role: str, conversation: Conversation) -> Any: ...
+    def answer_text(self, action: str) -> str: ...
+    def move_text(self, answer: str) -> str: ...
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """One evaluation of the policies as they are after ``step``."""
+
+    step: int
+    seed: int
+    hall: Hall
+    policies: Sequence[str]  # trainable ones, the default first
+    schemes: Sequence[tuple[str, RoleScheme, Sampling]]  # (game name, scheme, sampling) of the entries of `play:`
+
+    def setting(self, game: Game) -> tuple[RoleScheme, Sampling]:
+        """Scheme and sampling of the entry that trains this game, or of the first one."""
+        for name, scheme, sampling in self.schemes:
+            if name == game.info.name:
+                return scheme, sampling
+        return self.schemes[0][1], self.schemes[0][2]
+
+    def conversation(self, policy: str, role: str, system: str = "") -> Conversation:
+        return Conversation(self.hall.chats[policy], role, system=system)
+
+    def held(self, policy: str) -> Held:
+        return Held(policy, self.step)
+
+    def score(self, policy: str, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
+        """See `Generator.score`."""
+        return self.hall.generator.score(policy, rows)
+
+    def sample(self, policy: str, contexts: Sequence[Sequence[int]], n: int, sampling: Sampling, tag: str) -> list[list[Completion]]:
+        """``n`` samples for each context."""
+        requests = [
+            Request(policy, context, key_of(self.seed, "eval", tag, self.step, i, j), sampling)
+            for i, context in enumerate(contexts)
+            for j in range(n)
+        ]
+        done = self.hall.generator.generate(requests)
+        return [done[i * n : (i + 1) * n] for i in range(len(contexts))]
+
+    def play(self, game: Game, holders: Sequence[Mapping[str, Held]], tag: str) -> list[Episode]:
+        """One episode for each way of holding the roles; nothing is trained. Failed ones raise."""
+        scheme, sampling = self.setting(game)
+        plans = [
+            EpisodePlan(i, 0, game, scheme, held, {"outcome": _NoReward()}, sampling, i, (self.seed, "eval", tag, self.step))
+            for i, held in enumerate(holders)
+        ]
+        episodes = self.hall.play(plans, self.step)
+        for episode in episodes:
+            if episode.error:
+                raise SparringError(f"evaluation {tag}: episode {episode.number} of {game.info.name} failed: {episode.error}")
+        return episodes
+
+    def publish(self, name: str, loaded: LoadedModel) -> Held:
+        """Seat other weights, for example a checkpoint's, under ``name``."""
+        from sparring.chat import ChatFormat
+
+        if name not in self.hall.chats:
+            chats = dict(self.hall.chats)
+            chats[name] = ChatFormat(loaded.tokenizer)
+            self.hall.chats = chats
+        self.hall.generator.publish(name, loaded)
+        return Held(name)
+
+
+class _NoReward:
+    """Stands where a scheme asks for a judge: evaluations read outcomes, not rewards."""
+
+    def judge(self, items: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
+        from sparring.interfaces import Verdict
+
+        return [Verdict(tuple(0.0 for _ in item["info"].roles)) for item in items]
+
+
+def halves(count: int) -> Iterator[int]:
+    """Seat of the evaluated policy in each of ``count`` two-player matches: seats swapped match by match."""
+    return (i % 2 for i in range(count))

@@ -1,0 +1,65 @@
+"""Transcripts of random legal play, from the run's own entries: what a model is warmed up on.
+
+They are played by the same schemes that train, so they have the very words, answer format and context of the run and
+nothing of strategy. No tokenizer is needed: here a whole message is a token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sparring.chance import Chance
+from sparring.errors import SparringError
+from sparring.game import State
+from sparring.interfaces import Transcript
+from sparring.play import EpisodePlan, Hall, Held
+
+
+class MessageChat:
+    """A `ChatFormat` whose tokens are whole messages: token n is ``messages[n]``."""
+
+    stop_ids: frozenset[int] = frozenset()
+
+    def __init__(self) -> None:
+        self.messages: list[tuple[str, str]] = []
+
+    def _add(self, role: str, text: str) -> int:
+        self.messages.append((role, text))
+        return len(self.messages) - 1
+
+    def open(self, messages: Sequence[tuple[str, str]]) -> tuple[int, ...]:
+        return tuple(self._add(role, text) for role, text in messages)
+
+    def follow(self, text: str, ended: bool) -> tuple[int, ...]:
+        return (self._add("user", text),)
+
+    def answer(self, text: str) -> list[int]:
+        return [self._add("assistant", text)]
+
+    def decode(self, tokens: Sequence[int]) -> str:
+        return "\n".join(self.messages[token][1] for token in tokens)
+
+
+class _RandomLegal:
+    def act(self, player: int, state: State, chance: Chance) -> str:
+        actions = state.legal_actions(player)
+        if not actions:
+            raise SparringError("this game takes free text, so there is no random legal play to warm up on; use a pretrained model")
+        return chance.pick(actions)
+
+
+def transcripts(plans: Sequence[EpisodePlan]) -> list[Transcript]:
+    """The rows of ``plans`` played by random legal players, one transcript each."""
+    chat = MessageChat()
+    hall = Hall(generator=None, chats={"": chat}, default="")  # type: ignore[arg-type]  # players alone need no generator
+    random = Held("random", player=_RandomLegal())
+    seated = [
+        EpisodePlan(p.number, p.entry, p.game, p.scheme, {role.name: random for role in p.scheme.roles(p.game)}, p.judges,
+                    p.sampling, p.start, (*p.key, "examples"))
+        for p in plans
+    ]  # fmt: skip
+    episodes = hall.play(seated, step=0)
+    for episode in episodes:
+        if episode.error:
+            raise SparringError(f"random legal play of {episode.game} failed: {episode.error}")
+    return [[chat.messages[token] for token in row.tokens] for episode in episodes for row in episode.rows]

@@ -1,0 +1,235 @@
+"""Running a causal language model over a prefix forest instead of a padded batch.
+
+The model is used as it comes: only its attention function is replaced by one that knows ancestors. Everything else
+in a decoder works token by token, so one packed row of nodes without padding gives the same numbers. `check_forward`
+proves that for a model before it is trusted, since an architecture may do something in attention that is not known here.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+
+from sparring.errors import ModelError
+from sparring.prefix_tree import PrefixForest, build_forest
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from sparring.interfaces import LoadedModel
+
+ATTENTION = "sparring_forest"
+
+
+@dataclass(slots=True)
+class AttentionPlan:
+    """Who attends to whom in one call of the model, and where keys and values go.
+
+    Either ``segments`` (start, end, mask or None for a causal chain) of new nodes that see only each other, or, to
+    extend known nodes by one each, ``slots`` ``(B, L)`` into ``store`` with ``visible`` ``(B, L)``: a new node sees those.
+    """
+
+    segments: list[tuple[int, int, torch.Tensor | None]] = field(default_factory=list)
+    slots: torch.Tensor | None = None
+    visible: torch.Tensor | None = None
+    store: KeyValueStore | None = None
+
+
+class KeyValueStore:
+    """Keys and values of nodes, one slot a node, per layer: ``(slots, heads, head size)``. Grows by doubling."""
+
+    def __init__(self) -> None:
+        self.layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+        self.used = 0
+
+    def put(self, layer: int, start: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Write ``(T, heads, size)`` at slots ``start`` on; returns the layer's whole buffers."""
+        end = start + key.shape[0]
+        held = self.layers.get(layer)
+        if held is None or held[0].shape[0] < end:
+            grown = max(end, 2 * held[0].shape[0] if held else 0)
+            new = (key.new_empty(grown, *key.shape[1:]), value.new_empty(grown, *value.shape[1:]))
+            if held is not None:
+                new[0][: held[0].shape[0]], new[1][: held[1].shape[0]] = held
+            self.layers[layer] = held = new
+        held[0][start:end] = key
+        held[1][start:end] = value
+        return held
+
+
+def _attend(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    scaling: float | None = None,
+    dropout: float = 0.0,
+    plan: AttentionPlan | None = None,
+    **_: Any,
+) -> tuple[torch.Tensor, None]:
+    """query ``(1, H, T, D)``, key and value ``(1, K, T, D)``; returns ``(1, T, H, D)``."""
+    if plan is None:
+        raise ModelError(f"attention {ATTENTION!r} was called without a plan; call the model through sparring.forward")
+    if plan.store is not None:
+        layer: int = module.layer_idx  # type: ignore[assignment]
+        keys, values = plan.store.put(layer, plan.store.used, key[0].transpose(0, 1), value[0].transpose(0, 1))
+        if plan.slots is not None:
+            assert plan.visible is not None
+            k, v = keys[plan.slots].transpose(1, 2), values[plan.slots].transpose(1, 2)  # (B, K, L, D)
+            q = query[0].transpose(0, 1).unsqueeze(2)  # (B, H, 1, D)
+            out = F.scaled_dot_product_attention(
+                q, k, v, attn_mask=plan.visible[:, None, None, :], scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
+            )
+            return out.squeeze(2).unsqueeze(0), None
+    gqa = query.shape[1] != key.shape[1]
+    parts = [
+        F.scaled_dot_product_attention(
+            query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=gqa
+        )
+        for a, b, mask in plan.segments
+    ]
+    return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)).transpose(1, 2), None
+
+
+def _register() -> None:
+    from transformers import AttentionInterface, AttentionMaskInterface
+
+    AttentionInterface.register(ATTENTION, _attend)
+    AttentionMaskInterface.register(ATTENTION, lambda *args, **kwargs: None)
+
+
+@contextmanager
+def forest_attention(model: PreTrainedModel) -> Iterator[None]:
+    """Inside, the model attends by plan; outside it is the model it was."""
+    before = model.config._attn_implementation
+    if before == ATTENTION:
+        yield
+        return
+    _register()
+    model.set_attn_implementation(ATTENTION)
+    try:
+        yield
+    finally:
+        model.set_attn_implementation(before or "sdpa")
+
+
+def autocast(loaded: LoadedModel) -> torch.autocast:
+    """bfloat16 matrix products if the policy asks for them."""
+    return torch.autocast(loaded.model.device.type, dtype=torch.bfloat16, enabled=loaded.bf16)
+
+
+def plan_for(forest: PrefixForest, device: torch.device, store: KeyValueStore | None = None) -> AttentionPlan:
+    segments = [
+        (s.start, s.start + len(s.parents), None if s.is_chain else s.mask(device)) for s in forest.segments
+    ]
+    return AttentionPlan(segments=segments, store=store)
+
+
+def hidden_states(model: PreTrainedModel, tokens: Sequence[int], positions: Sequence[int], plan: AttentionPlan) -> torch.Tensor:
+    """Last hidden states ``(T, hidden)`` of packed nodes."""
+    device = model.device
+    with forest_attention(model):
+        out = model.base_model(
+            input_ids=torch.tensor([tokens], device=device),
+            position_ids=torch.tensor([positions], device=device),
+            use_cache=False,
+            plan=plan,
+        )
+    states: torch.Tensor = out.last_hidden_state[0]
+    return states
+
+
+def head(model: PreTrainedModel, states: torch.Tensor) -> torch.Tensor:
+    """Logits ``(N, vocabulary)`` in fp32 of hidden states ``(N, hidden)``."""
+    layer = model.get_output_embeddings()
+    logits: torch.Tensor = layer(states).float()
+    scale = getattr(model.config, "logits_scaling", None)  # Granite divides; others have no such field
+    return logits / scale if scale else logits
+
+
+@dataclass(slots=True)
+class Scored:
+    """Log-probabilities ``(M,)`` of the wanted tokens, rows in order, and of the distributions they came from.
+
+    ``entropy`` ``(M,)`` nats. ``nodes`` is how many tokens were run.
+    """
+
+    logprobs: torch.Tensor
+    entropy: torch.Tensor
+    nodes: int
+
+
+def token_logprobs(
+    model: PreTrainedModel,
+    rows: Sequence[Sequence[int]],
+    positions: Sequence[Sequence[int]],
+    *,
+    temperature: float = 1.0,
+    segment_tokens: int = 1024,
+    chunk: int = 512,
+) -> Scored:
+    """Log-probability, in nats, of ``rows[r][p]`` given ``rows[r][:p]`` for each ``p`` of ``positions[r]``.
+
+    The head runs only where a wanted token follows, once for each distinct prefix, ``chunk`` of them at a time.
+    """
+    forest = build_forest(rows, segment_tokens)
+    states = hidden_states(model, forest.tokens, forest.positions, plan_for(forest, model.device))
+    wanted = [(forest.paths[r][p - 1], rows[r][p]) for r in range(len(rows)) for p in positions[r]]
+    if not wanted:
+        empty = states.new_zeros(0)
+        return Scored(empty, empty, forest.size)
+    sources = {node: i for i, node in enumerate(dict.fromkeys(node for node, _ in wanted))}
+    index = torch.tensor(list(sources), device=states.device)
+    where = torch.tensor([sources[node] for node, _ in wanted], device=states.device)
+    token = torch.tensor([t for _, t in wanted], device=states.device)
+    by_chunk: list[torch.Tensor] = []
+    entropies: list[torch.Tensor] = []
+    inverse: list[torch.Tensor] = []
+    for a in range(0, len(index), chunk):
+        logits = head(model, states[index[a : a + chunk]]) / temperature
+        logps = torch.log_softmax(logits, dim=-1)
+        mine = ((where >= a) & (where < a + chunk)).nonzero(as_tuple=True)[0]
+        by_chunk.append(logps[where[mine] - a, token[mine]])
+        entropies.append(-(logps.exp() * logps).sum(-1)[where[mine] - a].detach())
+        inverse.append(mine)
+    if len(by_chunk) == 1:
+        return Scored(by_chunk[0], entropies[0], forest.size)
+    order = torch.argsort(torch.cat(inverse))
+    return Scored(torch.cat(by_chunk)[order], torch.cat(entropies)[order], forest.size)
+
+
+def check_forward(model: PreTrainedModel, *, tolerance: float = 2e-3) -> None:
+    """Compare the forest forward with the model's own on rows that share a prefix. Raises `ModelError` if they differ.
+
+    ``tolerance`` is in nats; bf16 models are given fifty times as much.
+    """
+    vocabulary = model.get_input_embeddings().weight.shape[0]
+    shared = [(7 * i + 3) % vocabulary for i in range(9)]
+    rows = [shared + [(11 * i + 5 + r) % vocabulary for i in range(5 + r)] for r in range(3)]
+    where = [list(range(1, len(row))) for row in rows]
+    if next(model.parameters()).dtype != torch.float32:
+        tolerance *= 50
+    with torch.no_grad():
+        got = token_logprobs(model, rows, where).logprobs
+        expected = torch.cat(
+            [
+                torch.log_softmax(model(torch.tensor([row], device=model.device)).logits[0, :-1].float(), -1)
+                .gather(1, torch.tensor(row[1:], device=model.device)[:, None])
+                .squeeze(1)
+                for row in rows
+            ]
+        )
+    worst = (got - expected).abs().max().item()
+    if not math.isfinite(worst) or worst > tolerance:
+        raise ModelError(
+            f"{type(model).__name__} does not give the same log-probabilities over shared prefixes as by itself "
+            f"(largest difference {worst:.2g} nats, allowed {tolerance:.2g}): its attention does something that "
+            "sparring.forward does not know (sliding windows, for example). Use a model with full attention."
+        )

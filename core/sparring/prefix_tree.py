@@ -1,0 +1,116 @@
+"""Rows of tokens as a forest of shared prefixes, so that equal prefixes are computed once.
+
+Rows of self-play share much: all games of a kind share their rules, a group shares its task, and in small games
+whole rows are identical. A row's token only depends on the tokens before it, so one node per distinct prefix is enough,
+forward and backward: the log-probabilities and gradients are those of the separate rows, up to rounding.
+
+A forest is cut into segments of bounded size. Tokens of a segment attend to their ancestors within it, so the cost
+of attention is bounded by the segment and a row never straddles two.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+
+@dataclass(slots=True)
+class Segment:
+    """Consecutive nodes that attend to each other. ``parents`` are relative to the segment; -1 for a root."""
+
+    start: int
+    parents: list[int] = field(default_factory=list)
+
+    @property
+    def is_chain(self) -> bool:
+        return all(parent == i - 1 for i, parent in enumerate(self.parents))
+
+    def mask(self, device: torch.device) -> torch.Tensor:
+        """``(T, T)`` bool: does node i see node j? Itself and its ancestors."""
+        size = len(self.parents)
+        seen = torch.zeros(size, size, dtype=torch.bool)
+        for i, parent in enumerate(self.parents):
+            if parent >= 0:
+                seen[i] = seen[parent]
+            seen[i, i] = True
+        return seen.to(device)
+
+
+@dataclass(slots=True)
+class PrefixForest:
+    """Nodes in topological order: ``tokens``, ``positions`` (depth), ``segments``; ``paths[r]`` are row r's nodes."""
+
+    tokens: list[int] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+    segments: list[Segment] = field(default_factory=list)
+    paths: list[list[int]] = field(default_factory=list)
+
+    @property
+    def size(self) -> int:
+        return len(self.tokens)
+
+
+def build_forest(rows: Sequence[Sequence[int]], segment_tokens: int = 1024) -> PrefixForest:
+    """A forest over ``rows``; ``paths`` are in the order of ``rows``.
+
+    A segment is closed when the next row would take it beyond ``segment_tokens``; a longer row has one of its own.
+    Rows are taken in lexicographic order, so that those that share most are neighbours.
+    """
+    forest = PrefixForest()
+    distinct: dict[tuple[int, ...], list[int]] = {}
+    for number, row in enumerate(rows):
+        distinct.setdefault(tuple(row), []).append(number)
+    forest.paths = [[] for _ in rows]
+    segment = Segment(0)
+    path: list[int] = []  # nodes of the previous row, within the present segment
+    previous: tuple[int, ...] = ()
+    for row, numbers in sorted(distinct.items()):
+        shared = 0
+        for a, b in zip(previous[: len(path)], row, strict=False):
+            if a != b:
+                break
+            shared += 1
+        if segment.parents and len(segment.parents) + len(row) - shared > segment_tokens:
+            forest.segments.append(segment)
+            segment, path, shared = Segment(forest.size), [], 0
+        del path[shared:]
+        for depth in range(shared, len(row)):
+            segment.parents.append(path[-1] - segment.start if path else -1)
+            path.append(forest.size)
+            forest.tokens.append(row[depth])
+            forest.positions.append(depth)
+        previous = row
+        for number in numbers:
+            forest.paths[number] = list(path)
+    if segment.parents:
+        forest.segments.append(segment)
+    return forest
+
+
+def batches(rows: Sequence[Sequence[int]], token_budget: int, segment_tokens: int = 1024) -> Iterable[list[int]]:
+    """Row numbers in groups whose forests have at most ``token_budget`` nodes each (one row may exceed it alone).
+
+    Rows of a group are lexicographic neighbours, so that little sharing is lost at the cuts.
+    """
+    order = sorted(range(len(rows)), key=lambda r: tuple(rows[r]))
+    group: list[int] = []
+    size = 0
+    previous: Sequence[int] = ()
+    for number in order:
+        row = rows[number]
+        shared = 0
+        for a, b in zip(previous, row, strict=False):
+            if a != b:
+                break
+            shared += 1
+        new = len(row) - shared
+        if group and size + new > token_budget:
+            yield group
+            group, size, new = [], 0, len(row)
+        group.append(number)
+        size += new
+        previous = row
+    if group:
+        yield group

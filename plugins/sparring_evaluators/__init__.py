@@ -1,0 +1,35 @@
+"""Bundled evaluators."""
+
+from sparring import Evaluator, Metric, Register, hookimpl
+
+
+@hookimpl
+def sparring_register_evaluators(register: Register[Evaluator]) -> None:
+    from sparring_evaluators.head_to_head import HeadToHead, HeadToHeadParams
+    from sparring_evaluators.nash_conv import NashConv, NashConvParams
+
+    chips = "utility"
+    register(
+        "nash_conv", NashConv, NashConvParams,
+        metrics=[
+            Metric("eval/nash_conv/*/last", chips, "NashConv of the policy as it is, from scored legal answers; 0 is an equilibrium."),
+            Metric("eval/nash_conv/*/average", chips, "NashConv of the reach-weighted average of all policies evaluated so far."),
+            Metric("eval/nash_conv/*/sampled", chips, "NashConv of the policy from sampled answers, illegal ones counted as uniform."),
+            Metric("eval/nash_conv/*/sampled_low", chips, "Lower end of a 90 % bootstrap interval of it."),
+            Metric("eval/nash_conv/*/sampled_high", chips, "Upper end of that interval."),
+            Metric("eval/nash_conv/*/illegal_rate", "share", "Share of sampled answers that are no legal move, over positions."),
+            Metric("eval/nash_conv/*/legal_mass", "share", "Probability of the canonical legal answers, mean over positions."),
+            Metric("eval/nash_conv/*/value", chips, "What the first player wins when the policy plays itself, exactly."),
+        ],
+    )  # fmt: skip
+    register(
+        "head_to_head", HeadToHead, HeadToHeadParams,
+        metrics=[
+            Metric("eval/head_to_head/*/*/win_rate", "share", "Matches won, draws counted as a half; seats swapped."),
+            Metric("eval/head_to_head/*/*/win_rate_low", "share", "Lower end of its 95 % interval (Wilson)."),
+            Metric("eval/head_to_head/*/*/win_rate_high", "share", "Upper end of it."),
+            Metric("eval/head_to_head/*/*/mean_return", chips, "Mean return per match."),
+            Metric("eval/head_to_head/*/*/mean_return_error", chips, "Half the width of its 95 % interval."),
+            Metric("eval/head_to_head/*/*/illegal_rate", "share", "Matches lost by an illegal move."),
+        ],
+    )  # fmt: skip

@@ -1,0 +1,87 @@
+"""The evaluator `head_to_head`: matches against named opponents, seats swapped, with confidence intervals."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
+
+from pydantic import Field, model_validator
+
+from sparring import Choice, Episode, Game, ModelContext, Params, Player, SparringError, component
+from sparring.evaluation import Evaluation
+from sparring.interfaces import ModelSource
+from sparring.play import Held
+
+
+class HeadToHeadParams(Params):
+    game: Annotated[Choice[Game], component("game")] = Field(description="The game to play; two players.")
+    players: list[Annotated[Choice[Player], component("player")]] = Field(
+        default_factory=list, description="Opponents that are no policy: random, equilibrium, minimax, …"
+    )
+    models: dict[str, Annotated[Choice[ModelSource], component("model", unnamed=("pretrained", "path"))]] = Field(
+        default_factory=dict, description="Opponents with weights of their own, by the name to log them under: a folder, a run, a checkpoint."
+    )
+    episodes: int = Field(200, ge=2, description="Matches against each opponent, half in either seat.")
+    policy: str = Field("", description="Which policy; empty for the first trainable one.")
+
+    @model_validator(mode="after")
+    def _somebody(self) -> HeadToHeadParams:
+        if not self.players and not self.models:
+            raise ValueError("names no opponent; give 'players', 'models' or both")
+        return self
+
+
+class HeadToHead:
+    """Win rate and mean return against named opponents."""
+
+    def __init__(self, params: HeadToHeadParams) -> None:
+        self.params = params
+        self._game = params.game.make()
+        if self._game.info.players != 2:
+            raise SparringError(f"head_to_head needs a game of two players; {self._game.info.name} has {self._game.info.players}")
+        self._loaded: dict[str, Any] = {}
+
+    def evaluate(self, run: Evaluation) -> Mapping[str, float]:
+        policy = self.params.policy or run.policies[0]
+        opponents = {choice.use: Held(choice.use, player=choice.make()) for choice in self.params.players}
+        for name, choice in self.params.models.items():
+            if name not in self._loaded:
+                self._loaded[name] = choice.make().load(ModelContext(run.seed, _no_examples))
+            opponents[name] = run.publish(name, self._loaded[name])
+        found: dict[str, float] = {}
+        for name, opponent in opponents.items():
+            seats = [i % 2 for i in range(self.params.episodes)]
+            roles = self._game.info.roles
+            holders = [{roles[seat]: run.held(policy), roles[1 - seat]: opponent} for seat in seats]
+            episodes = run.play(self._game, holders, f"head_to_head/{name}")
+            for key, value in score(episodes, seats).items():
+                found[f"eval/head_to_head/{self._game.info.name}/{name}/{key}"] = value
+        return found
+
+
+def _no_examples(n: int) -> list[Any]:
+    raise SparringError("an opponent's model must be a finished one; 'tiny' is built for a run and has no weights of its own")
+
+
+def score(episodes: Sequence[Episode], seats: Sequence[int]) -> dict[str, float]:
+    """Win rate with draws as a half and its Wilson interval, mean return with its normal one, both at 95 %."""
+    n, z = len(episodes), 1.959964
+    returns = [_returns(e)[seat] for e, seat in zip(episodes, seats, strict=True)]
+    wins = sum(1.0 if r > 0 else 0.5 if r == 0 else 0.0 for r in returns)
+    rate = wins / n
+    centre = (rate + z * z / (2 * n)) / (1 + z * z / n)
+    half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)
+    mean = math.fsum(returns) / n
+    variance = math.fsum((r - mean) ** 2 for r in returns) / max(1, n - 1)
+    illegal = sum(e.facts.get("offender") == seat for e, seat in zip(episodes, seats, strict=True)) / n
+    return {
+        "win_rate": rate, "win_rate_low": centre - half, "win_rate_high": centre + half,
+        "mean_return": mean, "mean_return_error": z * math.sqrt(variance / n), "illegal_rate": illegal,
+    }  # fmt: skip
+
+
+def _returns(episode: Episode) -> Sequence[float]:
+    returns = episode.facts["returns"]
+    assert isinstance(returns, list)
+    return returns

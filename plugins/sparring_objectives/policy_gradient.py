@@ -1,0 +1,58 @@
+"""`policy_gradient` and `ppo_clip`. All tensors are ``(M,)``: one value for each trained token."""
+
+from __future__ import annotations
+
+import torch
+
+from sparring.learner import ObjectiveBatch
+from sparring_objectives.params import PolicyGradientParams, PpoClipParams
+
+
+def kl_term(logprobs: torch.Tensor, reference: torch.Tensor, estimator: str) -> torch.Tensor:
+    """Estimated KL(policy || reference) at each token, in nats; Schulman 2020, "Approximating KL divergence".
+
+    As a loss its gradient matters, not its value. On policy that of ``k2`` is unbiased for the reverse KL; that of ``k3``
+    is the forward KL's. (``k1`` has a gradient of expectation zero, so it is not offered.)
+    """
+    d = reference - logprobs
+    return 0.5 * d * d if estimator == "k2" else torch.exp(d) - d - 1
+
+
+class PolicyGradient:
+    """``L = -A log π``; Williams 1992. Its gradient is right only on policy: one optimizer step per batch."""
+
+    def __init__(self, params: PolicyGradientParams) -> None:
+        self.params = params
+
+    @property
+    def needs_reference(self) -> bool:
+        return self.params.kl_coef > 0
+
+    def __call__(self, batch: ObjectiveBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        values, metrics = self.surrogate(batch)
+        if self.needs_reference:
+            assert batch.reference is not None
+            kl = kl_term(batch.logprobs, batch.reference, self.params.kl_estimator)
+            values = values + self.params.kl_coef * kl
+            metrics["kl"] = batch.mean_of(kl)
+        return batch.reduce(values, self.params.normalize, self.params.constant or 1.0), metrics
+
+    def surrogate(self, batch: ObjectiveBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        return -batch.advantages * batch.logprobs, {}
+
+
+class PpoClip(PolicyGradient):
+    """``L = -min(ρ A, clip(ρ, 1-ε, 1+ε') A)``, ``ρ = π/π_old``; Schulman et al. 2017, arXiv:1707.06347, equation 7."""
+
+    params: PpoClipParams
+
+    def __init__(self, params: PpoClipParams) -> None:
+        super().__init__(params)
+
+    def surrogate(self, batch: ObjectiveBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        ratio = torch.exp(batch.logprobs - batch.old_logprobs)
+        high = self.params.clip_eps if self.params.clip_eps_high is None else self.params.clip_eps_high
+        clipped = ratio.clamp(1 - self.params.clip_eps, 1 + high)
+        values = -torch.minimum(ratio * batch.advantages, clipped * batch.advantages)
+        cut = (ratio * batch.advantages > clipped * batch.advantages).float()
+        return values, {"clip_rate": batch.mean_of(cut), "ratio_max": ratio.detach().max()}

@@ -1,0 +1,164 @@
+"""The scheme `turn_based`: plays any game, one turn after another or several at once.
+
+It owns what the rules leave open: what surrounds a move in an answer, how much of its log a player is shown, what an
+illegal move costs, and when a match is cut off. Each player is a role, named by the game.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import Field
+
+from sparring import Game, GameError, GameInfo, Move, Outcome, Params, RoleSpec, State, Table, Turn
+
+if TYPE_CHECKING:
+    from sparring.chat import Conversation
+
+_BOX = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
+_BRACKETS = re.compile(r"\[([^\[\]]*)\]")
+_FORMATS = {"whole": "{}", "brackets": "[{}]", "boxed": "\\boxed{{{}}}"}
+
+
+class TurnBasedParams(Params):
+    context: Literal["full", "first_last", "last"] = Field(
+        "full",
+        description="What of its log a player is shown: full is one growing conversation; first_last is the first and the newest "
+        "entry, without its own answers (SPIRAL's tic-tac-toe); last is the newest entry alone.",
+    )
+    answer: Literal["whole", "brackets", "boxed"] = Field(
+        "whole",
+        description="Where in an answer the move stands: the whole public text, the last [move], or the last \\boxed{move}.",
+    )
+    system: str = Field("", description="A system message before the first observation; empty for none.")
+    instruction: str = Field("", description="A sentence added after the first observation, for example the answer's format.")
+    retries: int = Field(0, ge=0, description="How often a player may answer again after an illegal move; then it forfeits.")
+    max_turns: int | None = Field(None, ge=1, description="Turns after which a match is cut off; None: the game's own limit.")
+    judge: str = Field("outcome", description="The judge, from the recipe's judges, that makes rewards of the outcome.")
+
+
+@dataclass(slots=True)
+class Seat:
+    """One player's view of a match: its conversation and how far into its log it has read."""
+
+    player: int
+    role: str
+    conversation: Conversation
+    read: int = 0
+    entries: int = 0
+
+
+class TurnBased:
+    """Plays any game: turn order, retries of illegal moves, forfeits, turn limits, context.
+
+    The outcome's reward of a player is put on its last turn; estimators hand it back to the earlier ones.
+    """
+
+    def __init__(self, params: TurnBasedParams) -> None:
+        self.params = params
+
+    def roles(self, game: Game) -> Sequence[RoleSpec]:
+        return [RoleSpec(role) for role in game.info.roles]
+
+    # ---- what a player sees and says; also used where positions are evaluated without being played ---------------------
+
+    def answer_text(self, action: str) -> str:
+        """An answer that is read as ``action``."""
+        return _FORMATS[self.params.answer].format(action)
+
+    def move_text(self, answer: str) -> str:
+        """The move in a public answer; what cannot be found is the answer itself, which the game will then refuse."""
+        if self.params.answer == "whole":
+            return answer.strip()
+        pattern = _BOX if self.params.answer == "boxed" else _BRACKETS
+        found = pattern.findall(answer)
+        return found[-1].strip() if found else answer.strip()
+
+    def seat(self, player: int, role: str, conversation: Conversation) -> Seat:
+        return Seat(player, role, conversation)
+
+    def position(self, seat: Seat, state: State) -> list[int]:
+        """The tokens on which the seat would now be asked for its move."""
+        fresh = None
+        if self.params.context != "full":
+            fresh = type(seat.conversation)(seat.conversation.chat, seat.role, system=self.params.system)
+        self.look(seat, state, fresh)
+        return list(seat.conversation.context())
+
+    def look(self, seat: Seat, state: State, fresh: Conversation | None = None) -> None:
+        """Tell a seat what is new in its log. With a rewritten context, ``fresh`` is the conversation to tell it in."""
+        log = state.observe(seat.player)
+        if len(log) < seat.entries:
+            raise GameError(f"the log of player {seat.player} became shorter: {len(log)} entries after {seat.entries}")
+        first = seat.read == 0
+        seat.entries = len(log)
+        if fresh is None:
+            new = log[seat.read :]
+        else:
+            seat.conversation = fresh
+            new = log[-1:] if self.params.context == "last" or len(log) == 1 else [log[0], log[-1]]
+        seat.read = len(log)
+        if new:
+            seat.conversation.say("\n".join(new))
+        if self.params.instruction and (first or fresh is not None):
+            seat.conversation.say(self.params.instruction)
+
+    # ---- play ------------------------------------------------------------------------------------------------------------
+
+    async def play(self, table: Table) -> None:
+        game = table.game
+        info = game.info
+        state = game.new_state(table.chance)
+        seats = [Seat(p, role, table.conversation(role, system=self.params.system)) for p, role in enumerate(info.roles)]
+        last: dict[int, Turn] = {}
+        moves: list[list[object]] = []
+        outcome: Outcome | None = None
+        taken, limit = 0, self.params.max_turns or info.max_turns
+        while outcome is None and (players := state.to_act()):
+            if taken >= limit:
+                outcome = Outcome.truncated(info, f"no end after {limit} turns")
+                break
+            answers = await asyncio.gather(*(self._ask(table, seats[p], state) for p in players))
+            outcome, texts = await self._agree(table, info, state, seats, dict(zip(players, answers, strict=True)), last)
+            taken += len(players)
+            if outcome is None:
+                moves.append([[p, text] for p, text in texts.items()])
+        if outcome is None:
+            outcome = state.outcome()
+        verdict = await table.judge(self.params.judge, outcome=outcome, info=info)
+        for player, turn in last.items():
+            table.reward(turn, self.params.judge, verdict.values[player])
+        table.note(returns=list(outcome.returns), kinds=list(outcome.kinds), offender=outcome.offender, reason=outcome.reason, moves=moves)
+
+    async def _ask(self, table: Table, seat: Seat, state: State) -> Turn:
+        fresh = None
+        if self.params.context != "full":
+            fresh = table.conversation(seat.role, system=self.params.system, like=seat.conversation)
+        self.look(seat, state, fresh)
+        return (await table.act(seat.role, seat.conversation, state=state, write=self.answer_text))[0]
+
+    async def _agree(
+        self, table: Table, info: GameInfo, state: State, seats: list[Seat], answers: dict[int, Turn], last: dict[int, Turn]
+    ) -> tuple[Outcome | None, dict[int, str]]:
+        """Apply the answers, asking again for illegal ones. An outcome is a forfeit."""
+        for attempt in range(self.params.retries + 1):
+            last.update(answers)
+            texts = {p: self.move_text(turn.public) for p, turn in answers.items()}
+            read: dict[int, Move] = state.apply(texts)
+            wrong = {p: move for p, move in read.items() if not move.legal}
+            for p, turn in answers.items():
+                # In a simultaneous turn only the offender's answer is illegal; the others are asked again with their answers kept.
+                table.label(turn, legal=p not in wrong)
+            if not wrong:
+                return None, {p: move.action or "" for p, move in read.items()}
+            if attempt == self.params.retries:
+                offender = min(wrong)
+                return Outcome.forfeit(info, offender, f"{info.roles[offender]}: {wrong[offender].reason}"), {}
+            for p, move in wrong.items():
+                seats[p].conversation.say(f"Illegal move: {move.reason}")
+                answers[p] = (await table.act(seats[p].role, seats[p].conversation, state=state, write=self.answer_text))[0]
+        raise AssertionError("the loop returns")
