@@ -1,0 +1,123 @@
+"""From a recipe to a `Trainer`: load models, make components, seat policies."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+
+import torch
+
+from sparring.chat import ChatFormat
+from sparring.errors import ModelError, Problem, RecipeError
+from sparring.examples import transcripts
+from sparring.interfaces import AdvantageEstimator, Judge, LoadedModel, ModelContext, Objective, Sampling, Transcript
+from sparring.learner import Learner, prepare
+from sparring.play import EpisodePlan, Hall, Held
+from sparring.recipe import PlayEntry, Recipe
+from sparring.trainer import Entry, Trainer
+
+
+def set_up_torch(recipe: Recipe) -> torch.device:
+    """Threads, determinism and the device, for the whole process."""
+    if recipe.train.threads:
+        torch.set_num_threads(recipe.train.threads)
+    # The same input gives the same bits. On CUDA some kernels have no such form; those only warn.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    wanted = recipe.train.device
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise ModelError("train.device is 'cuda', but torch sees no CUDA device; use 'auto' or 'cpu'")
+    device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
+    torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    return device
+
+
+def assemble(recipe: Recipe) -> Trainer:
+    """Everything a run needs, on its device. Raises what loading models raises, and `RecipeError` for seats that do not fit."""
+    from accelerate import Accelerator
+
+    device = set_up_torch(recipe)
+    accelerator = Accelerator(cpu=device.type == "cpu", mixed_precision="no")
+    entries = _entries(recipe)
+    models = load_models(recipe, entries, device)
+    generator = recipe.generator.make()
+    hall = Hall(generator, {name: ChatFormat(loaded.tokenizer) for name, loaded in models.items()}, next(iter(models)))
+    learners: dict[str, Learner] = {}
+    frozen: dict[str, LoadedModel] = {}
+    for name, loaded in models.items():
+        spec = recipe.policies[name]
+        if spec.trainable:
+            learners[name] = Learner(name, loaded, spec, recipe.train, accelerator)
+            if any(entry.objective.needs_reference for entry in entries):
+                learners[name].keep_reference()
+        else:
+            frozen[name] = loaded
+    evaluators = [(due.evaluator.make(), due.every) for due in recipe.evaluate]
+    return Trainer(recipe, entries, learners, frozen, generator, hall, recipe.opponents.make(), evaluators)
+
+
+def load_models(recipe: Recipe, entries: list[Entry], device: torch.device) -> dict[str, LoadedModel]:
+    """The policies' models, checked and on the device."""
+    examples = _examples(recipe, entries)
+    models = {}
+    for name, spec in recipe.policies.items():
+        loaded = spec.model.make().load(ModelContext(recipe.train.seed, examples))
+        loaded.model.float().to(device)
+        loaded.model.eval()
+        loaded.bf16 = spec.dtype == "bfloat16"
+        models[name] = prepare(loaded)
+    return models
+
+
+def _examples(recipe: Recipe, entries: list[Entry]):  # type: ignore[no-untyped-def]  # the type is ModelContext.examples'
+    def examples(n: int) -> list[Transcript]:
+        plans = []
+        for number in range(n):
+            entry = entries[number % len(entries)]
+            plans.append(
+                EpisodePlan(number, entry.number, entry.game, entry.scheme, {}, entry.judges, entry.sampling, number, (recipe.train.seed,))
+            )
+        return transcripts(plans)[:n]
+
+    return examples
+
+
+def _entries(recipe: Recipe) -> list[Entry]:
+    # An entry that gives no section of its own shares the common component, memory included: RAE's baselines are one set.
+    judges: Mapping[str, Judge] = {name: choice.make() for name, choice in recipe.judges.items()}
+    estimator: AdvantageEstimator = recipe.advantage.make()
+    objective: Objective = recipe.objective.make()
+    entries = []
+    for number, entry in enumerate(recipe.play):
+        game, scheme = entry.game.make(), entry.scheme.make()
+        sampling = entry.sampling or recipe.sampling
+        entries.append(
+            Entry(
+                number=number,
+                game=game,
+                scheme=scheme,
+                roles=_roles(recipe, entry, [(role.name, role.trainable) for role in scheme.roles(game)]),
+                judges={name: choice.make() for name, choice in entry.judges.items()} if entry.judges else judges,
+                estimator=entry.advantage.make() if entry.advantage else estimator,
+                objective=entry.objective.make() if entry.objective else objective,
+                sampling=Sampling(sampling.temperature, sampling.top_p, sampling.top_k, sampling.max_tokens),
+                rewards=entry.rewards or recipe.rewards,
+                weight=entry.weight,
+                group_size=entry.group_size,
+            )
+        )
+    return entries
+
+
+def _roles(recipe: Recipe, entry: PlayEntry, roles: list[tuple[str, bool]]) -> dict[str, Held]:
+    given = entry.roles if entry.roles is not None else recipe.roles
+    default = next(iter(recipe.policies))
+    held: dict[str, Held] = {}
+    for role, trainable in roles:
+        holder = given.get(role, default)
+        if isinstance(holder, str):
+            if holder not in recipe.policies:
+                raise RecipeError([Problem("recipe", None, f"roles.{role}", f"no policy named {holder!r} (there are: {', '.join(recipe.policies)})")])
+            held[role] = Held(holder, trained=trainable and recipe.policies[holder].trainable)
+        else:
+            held[role] = Held(holder.use, player=holder.make())
+    return held

@@ -1,0 +1,62 @@
+"""Past versions of policies, kept for as long as an opponent sampler may ask for them."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from sparring.errors import SparringError
+from sparring.interfaces import Generator, LoadedModel
+from sparring.play import Held
+
+if TYPE_CHECKING:
+    from sparring.learner import Learner
+
+
+class Pool:
+    """Snapshots by policy and version, published to the generator as ``main@40``."""
+
+    def __init__(self, generator: Generator) -> None:
+        self._generator = generator
+        self._held: dict[str, LoadedModel] = {}
+
+    def held(self, policy: str, version: int) -> Held:
+        name = f"{policy}@{version}"
+        if name not in self._held:
+            raise SparringError(f"the opponent sampler asks for {name}, which the pool does not keep (kept: {', '.join(self._held) or 'none'})")
+        return Held(name, version)
+
+    def keep(self, policy: str, learner: Learner, versions: Sequence[int]) -> None:
+        """Keep exactly ``versions`` of a policy; the one that was just trained is copied."""
+        wanted = {f"{policy}@{version}" for version in versions}
+        for name in [n for n in self._held if n.partition("@")[0] == policy and n not in wanted]:
+            del self._held[name]
+            self._generator.withdraw(name)
+        name = f"{policy}@{learner.version}"
+        if name in wanted and name not in self._held:
+            self._add(name, learner.loaded, None)
+
+    def _add(self, name: str, like: LoadedModel, weights: Mapping[str, Any] | None) -> None:
+        model = copy.deepcopy(like.model).requires_grad_(False).eval()
+        if weights is not None:
+            import torch
+
+            with torch.no_grad():
+                for key, parameter in model.named_parameters():
+                    parameter.copy_(weights[key])
+        self._held[name] = LoadedModel(model, like.tokenizer, like.bf16)
+        self._generator.publish(name, self._held[name])
+
+    def state_dict(self) -> list[str]:
+        return list(self._held)
+
+    def tensors(self) -> dict[str, dict[str, Any]]:
+        return {
+            f"pool-{name}": {key: parameter.detach() for key, parameter in loaded.model.named_parameters()}
+            for name, loaded in self._held.items()
+        }
+
+    def load(self, names: Sequence[str], tensors: Mapping[str, Mapping[str, Any]], learners: Mapping[str, Learner]) -> None:
+        for name in names:
+            self._add(name, learners[name.partition("@")[0]].loaded, tensors[f"pool-{name}"])

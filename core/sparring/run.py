@@ -1,0 +1,166 @@
+"""A run from start to end: its folder, its trackers, its checkpoints, its interruptions."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sparring import checkpoint, transcripts
+from sparring.errors import CheckpointError, RunFolderError, SparringError
+from sparring.interfaces import RunEnded, RunStarted, StepEnded, Tracker
+from sparring.manifest import differences, manifest
+from sparring.plugins import Host
+from sparring.recipe import Recipe, resolved
+from sparring.run_folder import RunFolder, write_text_atomically
+from sparring.trainer import Trainer
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """How a run ended. ``finished`` is False after an interruption; ``metrics`` are the last step's."""
+
+    folder: Path
+    step: int
+    finished: bool
+    metrics: Mapping[str, float]
+
+
+class Run:
+    """One run in one folder."""
+
+    def __init__(self, recipe: Recipe, text: str, host: Host, folder: Path, *, resume: bool = False) -> None:
+        """``text`` is the recipe as given; with ``resume`` the folder must hold a run with at least one checkpoint."""
+        self.recipe, self.host = recipe, host
+        self.notes: list[str] = []  # lines for a person: what makes a resume not exact
+        self._stop = threading.Event()
+        self._best: tuple[float, int] | None = None
+        self.folder = RunFolder.open(folder) if resume else RunFolder.create(folder)
+        try:
+            self._begin(text, resume)
+        except BaseException:
+            self.folder.close()
+            raise
+
+    def _begin(self, text: str, resume: bool) -> None:
+        from sparring.assemble import assemble
+
+        whole = resolved(self.recipe)
+        if not resume:
+            # The recipe comes first, so that a run that dies while loading can be understood.
+            write_text_atomically(self.folder.recipe, text)
+            write_text_atomically(self.folder.resolved, whole)
+        self.trainer: Trainer = assemble(self.recipe)
+        record = manifest(text, whole, self.host, self.recipe)
+        if resume:
+            self.notes = differences(self.folder.read_manifest(), record)
+            self._load()
+        else:
+            self.folder.write_manifest(record)
+        self.trackers: list[Tracker] = [choice.make() for choice in self.recipe.trackers]
+        step = self.trainer.counters.step
+        for tracker in self.trackers:
+            tracker.open(self.folder.path, step if resume else None)
+        transcripts.drop_after(self.folder.path, step)
+
+    def _load(self) -> None:
+        newest = checkpoint.latest(self.folder.path)
+        if newest is None:
+            raise CheckpointError(f"{self.folder.path} has no whole checkpoint to resume from; start again in another folder with --out")
+        saved = checkpoint.load(newest)
+        self.trainer.load(saved.state["trainer"], saved.tensors, saved.weights)
+        best = saved.state["best"]
+        self._best = (float(best[0]), int(best[1])) if best else None
+
+    def stop_after_this_step(self) -> None:
+        """Ask the run to save and end when the step in hand has ended."""
+        self._stop.set()
+
+    def train(self) -> RunResult:
+        """Steps until the recipe's number of them, an interruption, or an error (raised after what was saved is safe)."""
+        steps, trainer = self.recipe.train.steps, self.trainer
+        hooks = self.host.manager.hook
+        hooks.sparring_run_started(event=RunStarted(self.recipe, self.folder.path, trainer.counters.step, steps))
+        metrics: dict[str, float] = {}
+        try:
+            with self._interruptible():
+                if trainer.counters.step == 0:
+                    metrics = {"step": 0.0, **trainer.evaluate(final=steps == 0)}
+                    self._log(metrics)
+                    hooks.sparring_step_ended(event=StepEnded(0, steps, metrics, ()))
+                    self._save()
+                while trainer.counters.step < steps and not self._stop.is_set():
+                    metrics, episodes = trainer.step()
+                    step = trainer.counters.step
+                    began = time.perf_counter()
+                    metrics |= trainer.evaluate(final=step == steps)
+                    metrics["seconds/evaluate"] = time.perf_counter() - began
+                    self._note_best(metrics)
+                    keep = self.recipe.transcripts
+                    if step % keep.every == 0 or step == steps:
+                        transcripts.write(self.folder.path, step, episodes)
+                        transcripts.retain(self.folder.path, keep.keep_last)
+                    due = step % self.recipe.checkpoint.every == 0 or step == steps or self._stop.is_set()
+                    began = time.perf_counter()
+                    if due:
+                        self._save()
+                        metrics["seconds/save"] = time.perf_counter() - began
+                    self._log(metrics)
+                    hooks.sparring_step_ended(event=StepEnded(step, steps, metrics, episodes))
+        except SparringError as error:
+            hooks.sparring_run_ended(event=RunEnded(self.folder.path, trainer.counters.step, False, str(error)))
+            raise
+        finally:
+            for tracker in self.trackers:
+                tracker.close()
+            self.folder.close()
+        finished = trainer.counters.step >= steps
+        hooks.sparring_run_ended(event=RunEnded(self.folder.path, trainer.counters.step, finished))
+        return RunResult(self.folder.path, trainer.counters.step, finished, metrics)
+
+    def _log(self, metrics: Mapping[str, float]) -> None:
+        for tracker in self.trackers:
+            try:
+                tracker.log(self.trainer.counters.step, metrics)
+            except OSError as error:
+                raise RunFolderError(f"cannot write metrics into {self.folder.path}: {error}; free space, then --resume") from error
+
+    def _note_best(self, metrics: Mapping[str, float]) -> None:
+        name = self.recipe.checkpoint.keep_best
+        if name and name in metrics and (self._best is None or metrics[name] < self._best[0]):
+            self._best = (metrics[name], self.trainer.counters.step)
+
+    def _save(self) -> None:
+        trainer, keep = self.trainer, self.recipe.checkpoint
+        state: dict[str, Any] = {"trainer": trainer.state_dict(), "best": self._best}
+        models = {name: learner.loaded for name, learner in trainer.learners.items()}
+        before = checkpoint.latest(self.folder.path)
+        tensors = trainer.tensors()
+        # A pool member never changes, so its file is shared with the checkpoint before.
+        unchanged = {name: before for name in tensors if name.startswith("pool-")} if before else {}
+        checkpoint.save(self.folder.path, trainer.counters.step, state, tensors, models, unchanged=unchanged)
+        checkpoint.retain(self.folder.path, keep.keep_last, keep.keep_every, self._best[1] if self._best else None)
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C and a polite kill end the run after the step in hand; a second Ctrl-C ends it at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def ask(number: int, frame: object) -> None:
+            if self._stop.is_set():
+                raise KeyboardInterrupt
+            self._stop.set()
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)

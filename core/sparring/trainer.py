@@ -1,0 +1,360 @@
+"""The training loop. One step: plan, play, judge, estimate, build, update, publish; then evaluate and save.
+
+Simpler than textbook PPO, on purpose:
+
+1. Strictly on policy by default: one optimizer step per collect, so the ratio is 1 and clipping does nothing until
+   ``train.epochs`` or ``train.minibatches`` is more than 1.
+2. No value network; advantages come from an estimator over whole trajectories.
+3. KL, if any, is a term of the loss, never subtracted from rewards.
+4. The sampler's own log-probabilities are the old ones, unless ``train.old_logprobs`` says otherwise.
+
+The loop does not know which method it is running: games, schemes, judges, estimators, objectives and opponents are the
+recipe's. Everything random is keyed by the seed and by numbers counted here, so nothing but the state below is needed to
+resume.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sparring.build import policy_gradient_records
+from sparring.chance import SeededChance
+from sparring.errors import EpisodeError, NumericsError
+from sparring.evaluation import Evaluation
+from sparring.game import Game
+from sparring.interfaces import AdvantageEstimator, Evaluator, Generator, Judge, LoadedModel, Objective, OpponentSampler, Sampling, Stateful
+from sparring.interfaces import RoleScheme as RoleSchemeProtocol
+from sparring.learner import Learner, Totals
+from sparring.play import EpisodePlan, Hall, Held
+from sparring.pool import Pool
+from sparring.recipe import Recipe, RewardRule
+from sparring.records import Episode, PolicyGradientRecord, Trajectory
+from sparring.rewards import combine
+
+
+@dataclass(slots=True)
+class Entry:
+    """One entry of `play:` with its components made."""
+
+    number: int
+    game: Game
+    scheme: RoleSchemeProtocol
+    roles: Mapping[str, Held]  # who holds each role before opponents are drawn
+    judges: Mapping[str, Judge]
+    estimator: AdvantageEstimator
+    objective: Objective
+    sampling: Sampling
+    rewards: RewardRule
+    weight: float
+    group_size: int
+
+
+@dataclass(slots=True)
+class Counters:
+    """What the loop counts; all of it is checkpointed."""
+
+    step: int = 0
+    episodes: int = 0
+    turns: int = 0
+    episodes_failed: int = 0
+    groups: list[int] = field(default_factory=list)  # begun so far, of each entry
+    entry_episodes: list[int] = field(default_factory=list)
+    entry_turns: list[int] = field(default_factory=list)
+
+
+class Trainer:
+    """Runs steps. `sparring.run` assembles one from a recipe and keeps its folder."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        entries: Sequence[Entry],
+        learners: Mapping[str, Learner],
+        frozen: Mapping[str, LoadedModel],
+        generator: Generator,
+        hall: Hall,
+        opponents: OpponentSampler,
+        evaluators: Sequence[tuple[Evaluator, int]],
+    ) -> None:
+        self.recipe, self.entries, self.learners, self.generator, self.hall = recipe, entries, learners, generator, hall
+        self.opponents, self.evaluators = opponents, evaluators
+        self.pool = Pool(generator)
+        self.counters = Counters(groups=[0] * len(entries), entry_episodes=[0] * len(entries), entry_turns=[0] * len(entries))
+        self._seconds: dict[str, float] = defaultdict(float)
+        for name, learner in learners.items():
+            generator.publish(name, learner.loaded)
+        for name, loaded in frozen.items():
+            generator.publish(name, loaded)
+
+    def step(self) -> tuple[dict[str, float], list[Episode]]:
+        """One pass of the loop: its metrics and its episodes. Nothing is logged or saved here."""
+        self._seconds.clear()
+        sampled_before, seconds_before = self.hall.sampled_tokens, self.hall.sampling_seconds
+        began = time.perf_counter()
+        self.counters.step += 1
+        with self._clock("play"):
+            episodes = self._play()
+        with self._clock("judge"):
+            self._combine_rewards(episodes)
+        with self._clock("estimate"):
+            trajectories = self._estimate(episodes)
+        metrics = self._describe(episodes, trajectories)
+        with self._clock("build"):
+            records = policy_gradient_records(episodes)
+        with self._clock("update"):
+            model_seconds = self._update(records, metrics)
+        with self._clock("publish"):
+            self._publish()
+        total = time.perf_counter() - began
+        model_seconds["sample"] = self.hall.sampling_seconds - seconds_before
+        metrics["tokens/sampled"] = self.hall.sampled_tokens - sampled_before
+        metrics |= {f"seconds/{verb}": seconds for verb, seconds in self._seconds.items()}
+        metrics |= {f"seconds/model/{part}": seconds for part, seconds in model_seconds.items()}
+        metrics["framework_share"] = max(0.0, 1 - sum(model_seconds.values()) / total)
+        return metrics, episodes
+
+    # ---- plan and play -----------------------------------------------------------------------------------------------
+
+    def _play(self) -> list[Episode]:
+        size, unit = self.recipe.batch.size, self.recipe.batch.unit
+        plans: list[EpisodePlan] = []
+        if unit != "turns":
+            episodes = 0
+            while episodes < size:
+                group = self._next_group()
+                plans += group
+                episodes += 1 if unit == "groups" else len(group)
+            return self._finish(self.hall.play(plans, self.counters.step))
+        expected = 0.0
+        while expected < size:
+            group = self._next_group()
+            plans += group
+            expected += sum(self._turns_expected(plan.entry) for plan in group)
+
+        def more(ended: Sequence[Episode]) -> list[EpisodePlan]:
+            turns = sum(turn.trained for episode in ended for turn in episode.turns)
+            live = plans[:]
+            known = {episode.number for episode in ended}
+            turns += sum(self._turns_expected(plan.entry) for plan in live if plan.number not in known)
+            new: list[EpisodePlan] = []
+            while turns < size:
+                group = self._next_group()
+                new += group
+                turns += sum(self._turns_expected(plan.entry) for plan in group)
+            plans.extend(new)
+            return new
+
+        return self._finish(self.hall.play(plans, self.counters.step, more))
+
+    def _turns_expected(self, entry: int) -> float:
+        """Trained turns of an episode, as they have been so far; at first, one for each role."""
+        if self.counters.entry_episodes[entry]:
+            return max(0.1, self.counters.entry_turns[entry] / self.counters.entry_episodes[entry])
+        return float(sum(held.trained for held in self.entries[entry].roles.values()))
+
+    def _next_group(self) -> list[EpisodePlan]:
+        """The next group of the entry that is furthest behind its weight, so that shares are exact, not drawn."""
+        begun = self.counters.groups
+        weights = [entry.weight for entry in self.entries]
+        entry = min(self.entries, key=lambda e: ((begun[e.number] + 1) / weights[e.number], e.number))
+        begun[entry.number] += 1
+        start = sum(begun)
+        plans = []
+        for _ in range(entry.group_size):
+            number = self.counters.episodes
+            self.counters.episodes += 1
+            holders = self._seat(entry, number)
+            key = (self.recipe.train.seed,)
+            plans.append(
+                EpisodePlan(number, entry.number, entry.game, entry.scheme, holders, entry.judges, entry.sampling, start, key)
+            )
+        return plans
+
+    def _seat(self, entry: Entry, number: int) -> dict[str, Held]:
+        holders = dict(entry.roles)
+        for policy in self.learners:
+            mine = [role for role, held in holders.items() if held.name == policy and held.trained]
+            if not mine:
+                continue
+            chance = SeededChance(self.recipe.train.seed, "opponents", number, policy)
+            for role, version in self.opponents.assign(mine, self.learners[policy].version, chance).items():
+                if version is not None:
+                    holders[role] = self.pool.held(policy, version)
+        version = self.counters.step - 1
+        return {
+            role: Held(held.name, version, trained=True) if held.trained else held for role, held in holders.items()
+        }
+
+    def _finish(self, episodes: list[Episode]) -> list[Episode]:
+        """Count, and give up failed episodes within the budget."""
+        for episode in episodes:
+            if episode.error:
+                self.counters.episodes_failed += 1
+                for turn in episode.turns:
+                    turn.trained = False
+            turns = sum(turn.trained for turn in episode.turns)
+            self.counters.turns += turns
+            self.counters.entry_turns[episode.entry] += turns
+            self.counters.entry_episodes[episode.entry] += 1
+        budget = self.recipe.train.failure_budget
+        if self.counters.episodes_failed > budget:
+            failed = next(e for e in reversed(episodes) if e.error)
+            raise EpisodeError(
+                f"step {self.counters.step}: {self.counters.episodes_failed} episodes of this run have failed, more than "
+                f"train.failure_budget ({budget}); the last is episode {failed.number} of {failed.game}: {failed.error}"
+            )
+        return episodes
+
+    # ---- judge, estimate, update, publish ------------------------------------------------------------------------------
+
+    def _combine_rewards(self, episodes: Sequence[Episode]) -> None:
+        for episode in episodes:
+            rule = self.entries[episode.entry].rewards
+            for turn in episode.turns:
+                turn.reward = combine(turn.rewards, rule.combine, rule.parts)
+
+    def _estimate(self, episodes: Sequence[Episode]) -> list[Trajectory]:
+        """Advantages, by the estimator of each entry. Entries that share a component share its call."""
+        everything = [trajectory for episode in episodes for trajectory in episode.trajectories()]
+        entry_of = {episode.number: episode.entry for episode in episodes}
+        by_estimator: dict[int, list[Trajectory]] = defaultdict(list)
+        made = {id(entry.estimator): entry.estimator for entry in self.entries}
+        for trajectory in everything:
+            by_estimator[id(self.entries[entry_of[trajectory.episode]].estimator)].append(trajectory)
+        for key, trajectories in by_estimator.items():
+            for trajectory, advantages in zip(trajectories, made[key].estimate(trajectories), strict=True):
+                for turn, advantage in zip(trajectory.turns, advantages, strict=True):
+                    if advantage != advantage or advantage in (float("inf"), float("-inf")):
+                        raise NumericsError(
+                            f"step {self.counters.step}: the advantage of {turn.role} in episode {trajectory.episode} is {advantage} "
+                            f"(reward {turn.reward}, parts {turn.rewards}); its judge or estimator is at fault"
+                        )
+                    turn.advantage = float(advantage)
+        return everything
+
+    def _update(self, records: Sequence[PolicyGradientRecord], metrics: dict[str, float]) -> dict[str, float]:
+        model_seconds: dict[str, float] = defaultdict(float)
+        metrics["tokens/rows"] = sum(len(record.tokens) for record in records)
+        metrics["tokens/computed"] = 0.0
+        for name, learner in self.learners.items():
+            mine = [record for record in records if record.policy == name]
+            objectives = {int(record.labels["entry"]) for record in mine}
+            objective = self.entries[min(objectives)].objective if objectives else self.entries[0].objective
+            counts = Totals(
+                tokens=sum(record.weight * len(record.positions) for record in mine),
+                sequences=sum(record.weight * record.turn_count for record in mine),
+                records=sum(record.weight for record in mine),
+            )
+            # With advantage zero everywhere and no reference to stay near, a row's gradient is zero: it is not run.
+            kept = mine if objective.needs_reference else [r for r in mine if any(r.advantages)]
+            report = learner.update(kept, objective, counts, self.counters.step)
+            metrics |= {f"{key}/{name}": value for key, value in report.metrics.items()}
+            metrics["tokens/computed"] += report.nodes / self.recipe.train.epochs
+            for part, seconds in report.seconds.items():
+                model_seconds[part] += seconds
+        return model_seconds
+
+    def _publish(self) -> None:
+        self.opponents.step_ended(self.counters.step)
+        for name, learner in self.learners.items():
+            learner.step_ended(self.counters.step)
+            self.generator.publish(name, learner.loaded)
+            self.pool.keep(name, learner, self.opponents.members())
+
+    # ---- measure -------------------------------------------------------------------------------------------------------
+
+    def _describe(self, episodes: Sequence[Episode], trajectories: Sequence[Trajectory]) -> dict[str, float]:
+        """Metrics of what was played."""
+        metrics: dict[str, float] = {
+            "step": self.counters.step, "episodes": self.counters.episodes, "turns": self.counters.turns,
+            "episodes_failed": self.counters.episodes_failed,
+        }  # fmt: skip
+        returns: dict[str, list[float]] = defaultdict(list)
+        advantages: dict[str, list[float]] = defaultdict(list)
+        for trajectory in trajectories:
+            key = f"{trajectory.labels['game']}/{trajectory.role}"
+            returns[key].append(trajectory.total)
+            advantages[key] += [turn.advantage for turn in trajectory.turns]
+        for key, values in returns.items():
+            metrics[f"reward/{key}"] = sum(values) / len(values)
+        for key, values in advantages.items():
+            mean = sum(values) / len(values)
+            metrics[f"advantage/{key}/mean"] = mean
+            metrics[f"advantage/{key}/std"] = (sum((v - mean) ** 2 for v in values) / len(values)) ** 0.5
+        by_game: dict[str, list[Episode]] = defaultdict(list)
+        for episode in episodes:
+            by_game[episode.game].append(episode)
+        for game, played in by_game.items():
+            turns = [turn for episode in played for turn in episode.turns if turn.spans[-1].kind == "sampled"]
+            count = max(1, len(turns))
+            metrics[f"illegal_rate/{game}"] = sum(turn.labels.get("legal") is False for turn in turns) / count
+            metrics[f"truncated_rate/{game}"] = sum(turn.finish == "length" for turn in turns) / count
+            metrics[f"completion_tokens/{game}"] = sum(turn.tokens for turn in turns) / count
+            metrics[f"turns_per_episode/{game}"] = sum(len(episode.turns) for episode in played) / len(played)
+        flat = [turn.advantage for trajectory in trajectories for turn in trajectory.turns]
+        metrics["zero_advantage_rate"] = sum(a == 0 for a in flat) / max(1, len(flat))
+        return metrics
+
+    def evaluate(self, *, final: bool = False) -> dict[str, float]:
+        """Every evaluator that is due now: before training, every so many steps, and at the end."""
+        step = self.counters.step
+        run = Evaluation(
+            step, self.recipe.train.seed, self.hall, list(self.learners),
+            [(entry.game.info.name, entry.scheme, entry.sampling) for entry in self.entries],
+        )  # fmt: skip
+        found: dict[str, float] = {}
+        for evaluator, every in self.evaluators:
+            if final or step % every == 0:
+                found |= evaluator.evaluate(run)
+        return found
+
+    # ---- state -----------------------------------------------------------------------------------------------------------
+
+    def _components(self) -> Iterator[tuple[str, Stateful]]:
+        """Components with memory, each under a name that the recipe decides."""
+        parts: list[tuple[str, object]] = [("opponents", self.opponents)]
+        seen: set[int] = set()
+        for entry in self.entries:
+            candidates: list[tuple[str, object]] = [
+                (f"play.{entry.number}.advantage", entry.estimator), (f"play.{entry.number}.objective", entry.objective),
+                (f"play.{entry.number}.scheme", entry.scheme), *((f"play.{entry.number}.judges.{n}", j) for n, j in entry.judges.items()),
+            ]  # fmt: skip
+            parts += [(name, part) for name, part in candidates if id(part) not in seen]
+            seen |= {id(part) for _, part in candidates}
+        parts += [(f"evaluate.{i}", evaluator) for i, (evaluator, _) in enumerate(self.evaluators)]
+        return ((name, part) for name, part in parts if isinstance(part, Stateful))
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that is needed beside tensors, as JSON values."""
+        counters = self.counters
+        return {
+            "counters": {name: getattr(counters, name) for name in Counters.__slots__},
+            "learners": {name: learner.state_dict() for name, learner in self.learners.items()},
+            "components": {name: part.state_dict() for name, part in self._components()},
+            "pool": self.pool.state_dict(),
+        }
+
+    def tensors(self) -> dict[str, dict[str, Any]]:
+        """Tensor files of a checkpoint: one for each learner and one for each pool member, which never changes."""
+        return {f"learner-{n}": learner.tensors() for n, learner in self.learners.items()} | self.pool.tensors()
+
+    def load(self, state: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Any]], weights: Mapping[str, Mapping[str, Any]]) -> None:
+        self.counters = Counters(**state["counters"])
+        for name, learner in self.learners.items():
+            learner.restore(state["learners"][name], tensors[f"learner-{name}"], weights[name])
+        for name, part in self._components():
+            part.load_state_dict(state["components"][name])
+        self.pool.load(state["pool"], tensors, self.learners)
+
+    @contextmanager
+    def _clock(self, verb: str) -> Iterator[None]:
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._seconds[verb] += time.perf_counter() - began

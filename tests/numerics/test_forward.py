@@ -1,0 +1,65 @@
+"""Shared prefixes change nothing: log-probabilities and gradients are those of separate, unshared rows."""
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM
+
+from sparring.errors import ModelError
+from sparring.forward import check_forward, token_logprobs
+
+
+def small_model(layers: int = 2, **more: object) -> LlamaForCausalLM:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=61, hidden_size=64, intermediate_size=128, num_hidden_layers=layers, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=256, tie_word_embeddings=True, **more,
+    )  # fmt: skip
+    return LlamaForCausalLM(config).eval()
+
+
+ROWS = [[1, 2, 3, 4, 5, 6], [1, 2, 3, 9], [1, 2, 3, 4, 5, 6], [7, 8], [1, 2, 3, 4, 10, 11, 12]]
+WHERE = [[3, 5], [3], [5], [1], [4, 5, 6]]
+
+
+def separately(model: LlamaForCausalLM) -> torch.Tensor:
+    parts = []
+    for row, places in zip(ROWS, WHERE, strict=True):
+        logps = torch.log_softmax(model(torch.tensor([row])).logits[0], -1)
+        parts += [logps[p - 1, row[p]] for p in places]
+    return torch.stack(parts)
+
+
+@pytest.mark.parametrize("segment_tokens", [4, 7, 1000])
+@pytest.mark.parametrize("chunk", [2, 512])
+def test_logprobs_and_gradients_equal_those_of_separate_rows(segment_tokens: int, chunk: int) -> None:
+    model = small_model()
+    weights = torch.tensor([0.5, -1.0, 2.0, 0.3, 1.0, -0.7, 0.1, 0.9])
+    expected = separately(model)
+    (expected * weights).sum().backward()
+    gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+    model.zero_grad()
+    scored = token_logprobs(model, ROWS, WHERE, segment_tokens=segment_tokens, chunk=chunk)
+    (scored.logprobs * weights).sum().backward()
+    torch.testing.assert_close(scored.logprobs, expected, atol=1e-5, rtol=0)
+    for name, parameter in model.named_parameters():
+        torch.testing.assert_close(parameter.grad, gradients[name], atol=1e-5, rtol=1e-4)
+
+
+def test_equal_prefixes_are_run_once() -> None:
+    assert token_logprobs(small_model(), ROWS, WHERE).nodes == 6 + 1 + 2 + 3
+
+
+def test_a_model_with_ordinary_attention_passes_the_check() -> None:
+    check_forward(small_model())
+
+
+def test_a_model_that_the_forest_does_not_understand_is_refused() -> None:
+    from transformers import MistralConfig, MistralForCausalLM
+
+    torch.manual_seed(0)
+    config = MistralConfig(
+        vocab_size=61, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, sliding_window=3,
+    )  # fmt: skip
+    with pytest.raises(ModelError, match="full attention"):
+        check_forward(MistralForCausalLM(config).eval(), tolerance=1e-5)
