@@ -8,13 +8,25 @@ to any depth, and error positions come out whole.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PrivateAttr, ValidationInfo, model_serializer
-from pydantic_core import PydanticCustomError
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
+from pydantic_core import CoreSchema, InitErrorDetails, PydanticCustomError, core_schema
 
 if TYPE_CHECKING:
+    from typing import Self
+
     from sparring.registry import Component, Registry
 
 T = TypeVar("T")
@@ -31,28 +43,53 @@ class Params(BaseModel):
         if "use" in cls.model_fields:
             raise TypeError(f"{cls.__name__}: a parameter may not be called 'use'; that key names the component")
 
+    @model_validator(mode="wrap")
+    @classmethod
+    def _name_unknown_keys(cls, raw: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:
+        """Say of an unknown key whose it is and which known one is near; only here are both at hand."""
+        try:
+            return handler(raw)
+        except ValidationError as error:
+            lines = error.errors()
+            if not any(line["type"] == "extra_forbidden" and len(line["loc"]) == 1 for line in lines):
+                raise
+            owner = (info.context or {}).get("owner")
+            word, of = ("parameter", f" of {owner}") if owner else ("key", "")
+            details: list[InitErrorDetails] = []
+            for line in lines:
+                kind: str | PydanticCustomError = line["type"]
+                if kind == "extra_forbidden" and len(line["loc"]) == 1:
+                    key = str(line["loc"][0])
+                    kind = PydanticCustomError("unknown_key", f"unknown {word} '{key}'{of}{did_you_mean(key, list(cls.model_fields))}")
+                elif kind in ("component", "unknown_key"):
+                    kind = PydanticCustomError(kind, line["msg"])
+                details.append({"type": kind, "loc": line["loc"], "input": line["input"], "ctx": line.get("ctx", {})})
+            raise ValidationError.from_exception_data(error.title, details) from None
 
-class Choice(BaseModel, Generic[T]):
+
+@dataclass(frozen=True, slots=True)
+class Choice(Generic[T]):
     """A component that a recipe names, with its validated parameters."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     use: str
     params: Params
-    _component: Component = PrivateAttr()
+    component: Component
 
     def make(self) -> T:
         """Build the component."""
-        made: T = self._component.factory(self.params)
+        made: T = self.component.factory(self.params)
         return made
 
-    @property
-    def component(self) -> Component:
-        return self._component
-
-    @model_serializer
-    def _flat(self) -> dict[str, Any]:
+    def flat(self) -> dict[str, Any]:
+        """As a recipe says it: `use` and every parameter."""
         return {"use": self.use, **self.params.model_dump()}
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        # Not a pydantic model: as a generic one it would be validated again, and forget its component.
+        return core_schema.is_instance_schema(
+            Choice, serialization=core_schema.plain_serializer_function_ser_schema(Choice.flat)
+        )
 
 
 def component(kind: str, *, unnamed: tuple[str, str] | None = None) -> BeforeValidator:
@@ -78,11 +115,10 @@ def component(kind: str, *, unnamed: tuple[str, str] | None = None) -> BeforeVal
         name = raw["use"]
         found = registry.find(kind, name)
         if found is None:
-            raise PydanticCustomError("component", registry.unknown(kind, name).replace("{", "{{").replace("}", "}}"))
+            raise PydanticCustomError("component", registry.unknown(kind, name))
         given = {key: value for key, value in raw.items() if key != "use"}
-        choice = Choice.model_construct(use=name, params=found.params.model_validate(given, context=info.context))
-        choice._component = found
-        return choice
+        context = {**info.context, "owner": f"{kind} '{name}'"}
+        return Choice(name, found.params.model_validate(given, context=context), found)
 
     return BeforeValidator(validate)
 

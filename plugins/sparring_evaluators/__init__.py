@@ -14,6 +14,7 @@ def sparring_register_evaluators(register: Register[Evaluator]) -> None:
         metrics=[
             Metric("eval/nash_conv/*/last", chips, "NashConv of the policy as it is, from scored legal answers; 0 is an equilibrium."),
             Metric("eval/nash_conv/*/average", chips, "NashConv of the reach-weighted average of all policies evaluated so far."),
+            Metric("eval/nash_conv/*/uniform", chips, "NashConv of uniform play, to compare with."),
             Metric("eval/nash_conv/*/sampled", chips, "NashConv of the policy from sampled answers, illegal ones counted as uniform."),
             Metric("eval/nash_conv/*/sampled_low", chips, "Lower end of a 90 % bootstrap interval of it."),
             Metric("eval/nash_conv/*/sampled_high", chips, "Upper end of that interval."),

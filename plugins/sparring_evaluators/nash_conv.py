@@ -71,7 +71,8 @@ class NashConv:
         if self._positions is None:
             self._positions = positions(self._game, run, policy)
         name = f"eval/nash_conv/{self._game.info.name}"
-        found: dict[str, float] = {}
+        uniform = {p.key: [1 / len(p.actions)] * len(p.actions) for p in self._positions}
+        found: dict[str, float] = {f"{name}/uniform": self._measure(uniform)[0]}
         if self.params.mode != "sampled":
             table, mass = self._scored(run, policy)
             found[f"{name}/last"], found[f"{name}/value"] = self._measure(table)

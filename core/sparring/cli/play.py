@@ -1,0 +1,113 @@
+"""`sparring play`: a person at the terminal against a trained policy or a player."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+
+from sparring.chance import Chance
+from sparring.cli.common import host_options, load_host
+from sparring.game import State
+from sparring.recipe import RecipeSource, load_recipe
+
+
+class Human:
+    """A person who is shown what the seat is shown, and asked until a move is legal."""
+
+    def __init__(self, ask: Callable[[str], str], tell: Callable[[str], None]) -> None:
+        self._ask, self._tell = ask, tell
+        self._read = 0
+
+    def act(self, player: int, state: State, chance: Chance) -> str:
+        log = state.observe(player)
+        for entry in log[self._read :]:
+            self._tell(entry)
+        self._read = len(log)
+        legal = state.legal_actions(player)
+        while True:
+            text = self._ask("your move" + (f" ({', '.join(legal)})" if legal and len(legal) <= 12 else "")).strip()
+            if len(state.to_act()) > 1:
+                # The others move at the same time, so a trial move cannot be applied; the list decides.
+                if legal is None or text.lower() in [action.lower() for action in legal]:
+                    return text
+                self._tell(f"not a legal move: {text!r}")
+                continue
+            move = state.clone().apply({player: text})[player]
+            if move.legal:
+                return text
+            self._tell(f"not a legal move: {move.reason}")
+
+
+@click.command()
+@click.argument("game")
+@click.option("--against", default="random", show_default=True, metavar="RUN|PLAYER", help="A run folder, or the name of a player.")
+@click.option("--seat", type=int, default=0, show_default=True, help="Your seat in the first match; seats are swapped after each.")
+@click.option("--matches", type=click.IntRange(1), default=3, show_default=True, help="How many matches.")
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="A parameter of the game, such as rounds=3.")
+@host_options
+def play(
+    game: str, against: str, seat: int, matches: int, sets: tuple[str, ...], plugins: tuple[Path, ...], blocked: tuple[str, ...]
+) -> None:
+    """Play GAME yourself, against the newest checkpoint of a run or against a player."""
+    from sparring.assemble import assemble
+    from sparring.play import EpisodePlan, Held
+
+    host = load_host(plugins, blocked)
+    source, model = _setting(game, against, host.registry.names("player"))
+    game_sets = tuple(f"play.0.game.{item}" for item in sets)
+    recipe = load_recipe(source, host.registry, sets=(*game_sets, *model))
+    trainer = assemble(recipe)
+    entry = next((e for e in trainer.entries if e.game.info.name == game), trainer.entries[0])
+    roles = entry.game.info.roles
+    if not 0 <= seat < len(roles):
+        raise click.UsageError(f"--seat is 0 to {len(roles) - 1} in {game}; got {seat}")
+    opponent = trainer.entries[0].roles[roles[-1]] if not model else Held("the run")
+    if against in host.registry.names("player"):
+        opponent = Held(against, player=host.registry.get("player", against).factory(host.registry.get("player", against).params()))
+    else:
+        opponent = Held(next(iter(recipe.policies)))
+    total = 0.0
+    began = time.time_ns()  # a person should meet new deals each time
+    for match in range(matches):
+        mine = (seat + match) % len(roles)
+        click.secho(f"\n— match {match + 1} of {matches}: you are {roles[mine]}, against {against} —", bold=True)
+        human = Human(lambda label: click.prompt(label, prompt_suffix=": "), click.echo)
+        holders = {role: Held("you", player=human) if i == mine else opponent for i, role in enumerate(roles)}
+        plan = EpisodePlan(match, entry.number, entry.game, entry.scheme, holders, entry.judges, entry.sampling, match, ("play", began))
+        (episode,) = trainer.hall.play([plan], 0)
+        if episode.error:
+            raise click.ClickException(episode.error)
+        returns, moves = episode.facts["returns"], episode.facts["moves"]
+        assert isinstance(returns, list) and isinstance(moves, list)
+        told = ", ".join(f"{roles[p]} {text}" for turn in moves for p, text in turn)
+        click.echo(f"moves: {told or 'none'}" + (f". {episode.facts['reason']}" if episode.facts["reason"] else ""))
+        total += float(returns[mine])
+        click.secho(f"you get {returns[mine]:+g}; {total:+g} in all", fg="green" if returns[mine] > 0 else "red" if returns[mine] < 0 else None)
+
+
+def _setting(game: str, against: str, players: list[str]) -> tuple[RecipeSource, tuple[str, ...]]:
+    """A recipe whose first entry is the game, and the settings that load the opponent's weights."""
+    if against in players:
+        text = f"format: 1\npolicies: {{none: {{model: tiny, trainable: false}}}}\nroles: {{}}\nplay: [{{game: {game}}}]\nadvantage: plain\nobjective: policy_gradient\n"
+        return RecipeSource("play", text, "play"), ()
+    folder = Path(against)
+    if not (folder / "resolved.yaml").exists():
+        raise click.UsageError(f"--against takes a run folder or a player ({', '.join(players)}); {against!r} is neither")
+    source = RecipeSource(folder.name, (folder / "resolved.yaml").read_text(), str(folder / "resolved.yaml"))
+    return source, trained_weights(folder)
+
+
+def trained_weights(folder: Path) -> tuple[str, ...]:
+    """Settings that load the newest checkpoint of every trained policy of a run."""
+    from sparring import checkpoint
+    from sparring.errors import CheckpointError
+
+    newest = checkpoint.latest(folder)
+    if newest is None:
+        raise CheckpointError(f"{folder} has no whole checkpoint")
+    return tuple(
+        f"policies.{path.name}.model={{use: pretrained, path: {str(path)!r}}}" for path in sorted((newest / "policies").iterdir())
+    )

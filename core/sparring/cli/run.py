@@ -1,0 +1,94 @@
+"""`sparring run`: train by a recipe."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import click
+
+from sparring.cli.common import host_options, load_host
+from sparring.recipe import Recipe, RecipeSource, find_recipe, load_recipe
+
+
+@click.command()
+@click.argument("recipe", required=False)
+@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe; may be repeated.")
+@click.option("--smoke", is_flag=True, help="Apply the recipe's smoke block: seconds on two cores.")
+@click.option("--seeds", metavar="0,1,2", help="One run for each seed, in folders of their own, and one curve of all.")
+@click.option("--out", type=click.Path(path_type=Path), help="Run folder; by default runs/NAME-TIME.")
+@click.option("--resume", is_flag=True, help="Go on with the run in --out from its last checkpoint.")
+@host_options
+def run(
+    recipe: str | None, sets: tuple[str, ...], smoke: bool, seeds: str | None, out: Path | None, resume: bool,
+    plugins: tuple[Path, ...], blocked: tuple[str, ...],
+) -> None:  # fmt: skip
+    """Train by RECIPE: a bundled name such as kuhn_poker/quickstart, or a file.
+
+    With --resume the recipe is the one in the run folder, and may be left out.
+    """
+    host = load_host(plugins, blocked)
+    for line in host.registry.broken:
+        click.echo(f"warning: {line}", err=True)
+    if resume:
+        if out is None:
+            raise click.UsageError("--resume needs --out: the folder of the run to go on with")
+        if seeds:
+            raise click.UsageError("--resume goes on with one run; give the folder of one seed")
+        source = RecipeSource(out.name, "", "")
+        folder_recipe = out / "resolved.yaml"
+        if not folder_recipe.exists():
+            raise click.UsageError(f"{out} is no run folder: it has no resolved.yaml")
+        source = RecipeSource(out.name, folder_recipe.read_text(), str(folder_recipe))
+        _train(source, load_recipe(source, host.registry, sets=sets), host, out, resume=True)
+        return
+    if recipe is None:
+        raise click.UsageError("names no recipe; `sparring list recipes` shows the bundled ones")
+    source = find_recipe(recipe, host.recipe_packages)
+    base = out or Path("runs") / f"{source.name.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    if seeds is None:
+        _train(source, load_recipe(source, host.registry, sets=sets, smoke=smoke), host, base)
+        return
+    try:
+        numbers = [int(part) for part in seeds.split(",")]
+    except ValueError:
+        raise click.UsageError(f"--seeds takes whole numbers with commas between, such as 0,1,2; got {seeds!r}") from None
+    folders = []
+    for number in numbers:
+        folder = base / f"seed-{number}"
+        click.echo(f"seed {number}:", err=True)
+        if not _train(source, load_recipe(source, host.registry, sets=(*sets, f"train.seed={number}"), smoke=smoke), host, folder):
+            return
+        folders.append(folder)
+    from sparring.curve import draw_curve
+
+    picture = draw_curve(folders, base / "curve.png", title=source.name)
+    if picture:
+        click.echo(f"all seeds: {picture}")
+
+
+def _train(source: RecipeSource, recipe: Recipe, host: object, folder: Path, *, resume: bool = False) -> bool:
+    """Run to the end; False after an interruption."""
+    from sparring.curve import draw_curve
+    from sparring.plugins import Host
+    from sparring.progress import watch
+    from sparring.run import Run
+
+    assert isinstance(host, Host)
+    with watch(host, recipe, source.name):
+        made = Run(recipe, source.text, host, folder, resume=resume)
+        for note in made.notes:
+            click.echo(f"note: this resume is not exact: {note}", err=True)
+        result = made.train()
+    picture = draw_curve([result.folder], result.folder / "curve.png", title=source.name)
+    if not result.finished:
+        click.echo(f"stopped after step {result.step}, saved. Go on with:\n  sparring run --resume --out {result.folder}")
+        return False
+    click.echo(f"done: {result.folder}")
+    if picture:
+        click.echo(f"  curve       {picture}")
+    click.echo(f"  metrics     {result.folder / 'metrics.jsonl'}")
+    game = recipe.play[0].game.use
+    click.echo(f"  play it     sparring play {game} --against {result.folder}")
+    click.echo(f"  export it   sparring export {result.folder} DIR")
+    return True
