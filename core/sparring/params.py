@@ -8,7 +8,6 @@ to any depth, and error positions come out whole.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -60,20 +59,21 @@ class Params(BaseModel):
                 kind: str | PydanticCustomError = line["type"]
                 if kind == "extra_forbidden" and len(line["loc"]) == 1:
                     key = str(line["loc"][0])
-                    kind = PydanticCustomError("unknown_key", f"unknown {word} '{key}'{of}{did_you_mean(key, list(cls.model_fields))}")
+                    near = did_you_mean(key, list(cls.model_fields))
+                    kind = PydanticCustomError("unknown_key", f"unknown {word} '{key}'{of}{near}")
                 elif kind in ("component", "unknown_key"):
                     kind = PydanticCustomError(kind, line["msg"])
                 details.append({"type": kind, "loc": line["loc"], "input": line["input"], "ctx": line.get("ctx", {})})
             raise ValidationError.from_exception_data(error.title, details) from None
 
 
-@dataclass(frozen=True, slots=True)
 class Choice(Generic[T]):
     """A component that a recipe names, with its validated parameters."""
 
-    use: str
-    params: Params
-    component: Component
+    # Neither a pydantic model nor a dataclass: pydantic would validate it again as `Choice[Game]`, and lose its component.
+
+    def __init__(self, use: str, params: Params, component: Component) -> None:
+        self.use, self.params, self.component = use, params, component
 
     def make(self) -> T:
         """Build the component."""
@@ -81,21 +81,28 @@ class Choice(Generic[T]):
         return made
 
     def flat(self) -> dict[str, Any]:
-        """As a recipe says it: `use` and every parameter."""
+        """As a recipe says it: ``use`` and every parameter."""
         return {"use": self.use, **self.params.model_dump()}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Choice) and (self.component, self.params) == (other.component, other.params)
+
+    def __hash__(self) -> int:
+        return hash((self.component.kind, self.use))
+
+    def __repr__(self) -> str:
+        return f"Choice({self.flat()})"
 
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        # Not a pydantic model: as a generic one it would be validated again, and forget its component.
-        return core_schema.is_instance_schema(
-            Choice, serialization=core_schema.plain_serializer_function_ser_schema(Choice.flat)
-        )
+        dump = core_schema.plain_serializer_function_ser_schema(Choice.flat)
+        return core_schema.is_instance_schema(Choice, serialization=dump)
 
 
 def component(kind: str, *, unnamed: tuple[str, str] | None = None) -> BeforeValidator:
     """Mark a field as the choice of a component of ``kind``: ``Annotated[Choice[Game], component("game")]``.
 
-    ``unnamed=(name, parameter)`` says what a bare string means that is not a registered name but looks like a path:
+    ``unnamed=(name, parameter)`` says what a name means that is not a registered name but looks like a path:
     the component ``name`` with that string as its ``parameter`` (a model may be given as a folder or hub name).
     """
 
@@ -106,13 +113,13 @@ def component(kind: str, *, unnamed: tuple[str, str] | None = None) -> BeforeVal
             raise ValueError("a component can only be chosen with a registry at hand")
         registry: Registry = info.context["registry"]
         if isinstance(raw, str):
-            if unnamed and raw not in registry.names(kind) and ("/" in raw or raw.startswith((".", "~"))):
-                raw = {"use": unnamed[0], unnamed[1]: raw}
-            else:
-                raw = {"use": raw}
+            raw = {"use": raw}
         if not isinstance(raw, dict) or not isinstance(raw.get("use"), str):
             raise PydanticCustomError("component", f"needs the name of a {kind}, as '{{use: NAME, …}}' or NAME")
         name = raw["use"]
+        if unnamed and registry.find(kind, name) is None and ("/" in name or name.startswith((".", "~"))):
+            raw = {unnamed[1]: name, **raw}
+            name = unnamed[0]
         found = registry.find(kind, name)
         if found is None:
             raise PydanticCustomError("component", registry.unknown(kind, name))

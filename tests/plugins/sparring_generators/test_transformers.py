@@ -1,0 +1,97 @@
+"""The generator samples from the model's own distribution, whatever requests stand beside each other."""
+
+import math
+
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from sparring import LoadedModel, Request, Sampling
+from sparring.errors import GenerationError
+from sparring.learner import prepare
+from sparring_generators.params import TransformersParams
+from sparring_generators.transformers import TransformersGenerator, distributions
+
+STOP = 2
+
+
+@pytest.fixture(scope="module")
+def loaded() -> LoadedModel:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    torch.manual_seed(3)
+    vocabulary = {"<|user|>": 0, "<|assistant|>": 1, "<|end|>": 2, **{chr(97 + i): 3 + i for i in range(20)}}
+    raw = Tokenizer(models.WordLevel(vocabulary, unk_token="a"))
+    raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|end|>", additional_special_tokens=["<|user|>", "<|assistant|>"])
+    tokenizer.chat_template = (
+        "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    )
+    config = LlamaConfig(
+        vocab_size=23, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, initializer_range=0.3, tie_word_embeddings=True,
+    )  # fmt: skip
+    return prepare(LoadedModel(LlamaForCausalLM(config).eval(), tokenizer))
+
+
+@pytest.fixture
+def generator(loaded: LoadedModel) -> TransformersGenerator:
+    made = TransformersGenerator(TransformersParams(prefill_tokens=16, decode_batch=3, segment_tokens=8))
+    made.publish("main", loaded)
+    return made
+
+
+CONTEXTS = [[5, 6, 7], [5, 6, 8, 9], [5, 6, 7], [10], [5, 6, 7, 11, 12, 13, 14, 15, 16, 4]]
+
+
+def requests(max_tokens: int = 6) -> list[Request]:
+    return [Request("main", context, 100 + i, Sampling(max_tokens=max_tokens)) for i, context in enumerate(CONTEXTS * 8)]
+
+
+def test_recorded_logprobs_are_those_of_the_model_by_itself(generator: TransformersGenerator) -> None:
+    asked = requests()
+    done = generator.generate(asked)
+    scored = generator.score("main", [(r.context, c.tokens) for r, c in zip(asked, done, strict=True)])
+    for completion, logprobs in zip(done, scored, strict=True):
+        assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
+        assert (completion.finish == "stop") == (completion.tokens[-1] == STOP)
+        assert STOP not in completion.tokens[:-1]
+        assert len(completion.tokens) <= 6
+
+
+def test_a_sample_does_not_depend_on_what_it_is_batched_with(generator: TransformersGenerator) -> None:
+    asked = requests()
+    together = generator.generate(asked)
+    alone = [generator.generate([request])[0] for request in asked]
+    assert [c.tokens for c in together] == [c.tokens for c in alone]
+
+
+def test_frequencies_follow_the_probabilities(generator: TransformersGenerator) -> None:
+    n = 4000
+    done = generator.generate([Request("main", CONTEXTS[0], i, Sampling(max_tokens=1)) for i in range(n)])
+    probabilities = [math.exp(s[0]) for s in generator.score("main", [(CONTEXTS[0], [t]) for t in range(23)])]
+    assert sum(probabilities) == pytest.approx(1, abs=1e-5)
+    counts = [sum(c.tokens[0] == t for c in done) for t in range(23)]
+    chi_squared = sum((o - n * p) ** 2 / (n * p) for o, p in zip(counts, probabilities, strict=True))
+    assert chi_squared < 48.3  # the 0.999 quantile with 22 degrees of freedom
+
+
+def test_greedy_takes_the_most_probable_token(generator: TransformersGenerator) -> None:
+    (done,) = generator.generate([Request("main", CONTEXTS[0], 1, Sampling(temperature=0, max_tokens=1))])
+    scores = [generator.score("main", [(CONTEXTS[0], [t])])[0][0] for t in range(23)]
+    assert done.tokens == [max(range(23), key=scores.__getitem__)]
+    assert done.logprobs == [0.0]
+
+
+def test_top_k_and_top_p_by_hand() -> None:
+    logits = torch.log(torch.tensor([[0.5, 0.3, 0.15, 0.05]])).repeat(3, 1)
+    rows = distributions(logits, [Sampling(top_k=2), Sampling(top_p=0.7), Sampling(temperature=0.5)]).exp()
+    torch.testing.assert_close(rows[0], torch.tensor([0.625, 0.375, 0.0, 0.0]))
+    torch.testing.assert_close(rows[1], torch.tensor([0.625, 0.375, 0.0, 0.0]))
+    squares = torch.tensor([0.25, 0.09, 0.0225, 0.0025])
+    torch.testing.assert_close(rows[2], squares / squares.sum())
+
+
+def test_unpublished_weights_are_named(generator: TransformersGenerator) -> None:
+    with pytest.raises(GenerationError, match=r"main@7.*published: main"):
+        generator.generate([Request("main@7", [5], 0, Sampling())])
