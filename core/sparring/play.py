@@ -223,21 +223,21 @@ class Hall:
 
     async def _run(self, plans: Sequence[EpisodePlan], step: int, more: Callable[[Sequence[Episode]], Sequence[EpisodePlan]] | None) -> list[Episode]:
         tables: list[EpisodeTable] = []
-        live: set[asyncio.Task[None]] = set()
+        live: dict[asyncio.Task[None], None] = {}  # a set in the order of starting, so that what happens is the same each time
 
         def start(new: Sequence[EpisodePlan]) -> None:
             for plan in new:
                 table = EpisodeTable(plan, self, step)
                 tables.append(table)
-                live.add(asyncio.ensure_future(_play_one(plan, table)))
+                live[asyncio.ensure_future(_play_one(plan, table))] = None
 
         start(plans)
         finished: list[Episode] = []
         try:
             while live:
                 done, _ = await asyncio.wait(live, return_when=asyncio.FIRST_COMPLETED)
-                live -= done
-                for task in done:
+                for task in [task for task in live if task in done]:
+                    del live[task]
                     task.result()
                 if more is not None:
                     finished = [table.episode for table in tables if table.episode.facts.get("ended")]

@@ -152,7 +152,7 @@ def _use(host: Host, candidate: _Candidate) -> PluginInfo:
         packages = _recipe_packages(host.manager, plugin)
     except NameClashError:
         raise
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # a stranger's code may raise anything, and must not stop the others
         if plugin is not None and host.manager.is_registered(plugin):
             host.manager.unregister(plugin)  # a plugin without its components should not see events either
         reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
@@ -206,7 +206,9 @@ def _register_for(registry: Registry, kind: str, plugin: str) -> Callable[..., N
         metrics: Sequence[Metric] = (),
     ) -> None:
         if not (isinstance(params, type) and issubclass(params, Params)):
-            raise PluginLoadError(f"the parameters of {kind} '{name}' are no class derived from sparring.Params: {params!r}")
+            raise PluginLoadError(
+                f"the parameters of {kind} '{name}' are no class derived from sparring.Params: {params!r}"
+            )
         registry.add(Component(kind, name, factory, params, plugin, status, paper, tuple(metrics)))
 
     return register

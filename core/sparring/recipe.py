@@ -18,6 +18,7 @@ import yaml
 from pydantic import (
     BaseModel,
     Field,
+    PlainSerializer,
     PlainValidator,
     StringConstraints,
     ValidationError,
@@ -70,11 +71,15 @@ def _holder(raw: Any, info: ValidationInfo) -> Any:
     return choose(raw, info)
 
 
+def _written(holder: object) -> object:
+    return holder.flat() if isinstance(holder, Choice) else holder
+
+
 Model = Annotated[Choice[ModelSource], component("model", unnamed=("pretrained", "path"))]
 Judges = dict[str, Annotated[Choice[Judge], component("judge")]]
 Advantage = Annotated[Choice[AdvantageEstimator], component("estimator")]
 Loss = Annotated[Choice[Objective], component("objective")]
-Roles = dict[str, Annotated[str | Choice[Player], PlainValidator(_holder)]]
+Roles = dict[str, Annotated[str | Choice[Player], PlainValidator(_holder), PlainSerializer(_written)]]
 # A policy's name becomes a folder and a segment of metric names.
 PolicyName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
@@ -89,7 +94,9 @@ class PolicySpec(Params):
     trainable: bool = Field(True, description="False: the weights never change.")
     learning_rate: float | None = Field(None, gt=0, description="In place of train.learning_rate; None: that one.")
     reference_refresh: int = Field(
-        0, ge=0, description="Steps between copies of the policy into its reference; 0: it stays what training began from."
+        0,
+        ge=0,
+        description="Steps between copies of the policy into its reference; 0: it stays what training began from.",
     )
 
 
@@ -101,7 +108,9 @@ class RewardRule(Params):
         description="sum adds the parts; max takes the largest; gate adds up to the first that is not positive; ladder "
         "takes the first that is not zero.",
     )
-    parts: list[str] | None = Field(None, min_length=1, description="Which parts count, in this order; None: all of them.")
+    parts: list[str] | None = Field(
+        None, min_length=1, description="Which parts count, in this order; None: all of them."
+    )
 
     @model_validator(mode="after")
     def _order_matters(self) -> RewardRule:
@@ -114,7 +123,9 @@ class SamplingSpec(Params):
     """How turns are sampled."""
 
     temperature: float = Field(1.0, ge=0, description="Divides the logits; 0 takes the likeliest token.")
-    top_p: float = Field(1.0, gt=0, le=1, description="Only the likeliest tokens that together have this probability; 1: all.")
+    top_p: float = Field(
+        1.0, gt=0, le=1, description="Only the likeliest tokens that together have this probability; 1: all."
+    )
     top_k: int = Field(0, ge=0, description="Only this many likeliest tokens; 0: all.")
     max_tokens: int = Field(256, ge=1, description="Tokens after which an answer is cut off.")
 
@@ -162,7 +173,9 @@ class TrainSpec(Params):
     eps: float = Field(1e-8, gt=0, description="AdamW's addition to the denominator.")
     weight_decay: float = Field(0.0, ge=0, description="AdamW's, on matrices only.")
     max_grad_norm: float = Field(1.0, gt=0, description="A larger gradient is scaled down to this norm.")
-    token_budget: int = Field(4096, ge=1, description="Tokens of a micro-batch; changes memory and speed, not the result.")
+    token_budget: int = Field(
+        4096, ge=1, description="Tokens of a micro-batch; changes memory and speed, not the result."
+    )
     old_logprobs: Literal["sampler", "learner"] = Field(
         "sampler", description="Whose log-probabilities are the old ones: as sampled, or computed again by the learner."
     )
@@ -211,13 +224,18 @@ class Recipe(Params):
     """A whole recipe. Sections in the order in which a step uses them."""
 
     format: Literal[1] = Field(description="Version of this format.")
-    policies: dict[PolicyName, PolicySpec] = Field(min_length=1, description="Weights by name; the first is the default policy.")
+    policies: dict[PolicyName, PolicySpec] = Field(
+        min_length=1, description="Weights by name; the first is the default policy."
+    )
     roles: Roles = Field(
-        default_factory=dict, description="Who holds a role: a policy's name or a player. Others are held by the default policy."
+        default_factory=dict,
+        description="Who holds a role: a policy's name or a player. Others are held by the default policy.",
     )
     play: list[PlayEntry] = Field(min_length=1, description="What is played.")
     judges: Judges = Field(
-        _as_written({"outcome": {"use": "outcome"}}), min_length=1, description="What makes rewards, by the name that schemes ask for."
+        _as_written({"outcome": {"use": "outcome"}}),
+        min_length=1,
+        description="What makes rewards, by the name that schemes ask for.",
     )
     rewards: RewardRule = Field(default_factory=RewardRule, description="How reward parts become a reward.")
     advantage: Advantage = Field(description="Rewards to advantages.")
@@ -232,13 +250,18 @@ class Recipe(Params):
     batch: BatchSpec = Field(default_factory=BatchSpec, description="How much is played in a step.")
     train: TrainSpec = Field(description="How weights change.")
     evaluate: list[EvaluateSpec] = Field(default_factory=list, description="What is measured, and when.")
-    checkpoint: CheckpointSpec = Field(default_factory=CheckpointSpec, description="When checkpoints are written, and which are kept.")
-    transcripts: TranscriptSpec = Field(default_factory=TranscriptSpec, description="Which steps' episodes are written in full.")
+    checkpoint: CheckpointSpec = Field(
+        default_factory=CheckpointSpec, description="When checkpoints are written, and which are kept."
+    )
+    transcripts: TranscriptSpec = Field(
+        default_factory=TranscriptSpec, description="Which steps' episodes are written in full."
+    )
     trackers: list[Annotated[Choice[Tracker], component("tracker")]] = Field(
         _as_written(["jsonl"]), description="Where metrics are written."
     )
     smoke: dict[str, Any] = Field(
-        default_factory=dict, description="Values by dotted key that --smoke puts into the recipe, for a run of seconds."
+        default_factory=dict,
+        description="Values by dotted key that --smoke puts into the recipe, for a run of seconds.",
     )
 
 
@@ -284,7 +307,10 @@ def find_recipe(reference: str, packages: Iterable[str]) -> RecipeSource:
 def list_recipes(packages: Iterable[str]) -> list[RecipeInfo]:
     """Every registered recipe, by name."""
     known = _registered(packages)
-    return [RecipeInfo(name, _summary(file.read_text(encoding="utf-8")), package) for name, (package, file) in sorted(known.items())]
+    return [
+        RecipeInfo(name, _summary(file.read_text(encoding="utf-8")), package)
+        for name, (package, file) in sorted(known.items())
+    ]
 
 
 def _registered(packages: Iterable[str]) -> dict[str, tuple[str, Traversable]]:
@@ -292,7 +318,9 @@ def _registered(packages: Iterable[str]) -> dict[str, tuple[str, Traversable]]:
     for package in dict.fromkeys(packages):
         for name, file in _yaml_files(importlib.resources.files(package)):
             if name in known:
-                raise NameClashError(f"two packages have the recipe '{name}': '{known[name][0]}' and '{package}'; rename one")
+                raise NameClashError(
+                    f"two packages have the recipe '{name}': '{known[name][0]}' and '{package}'; rename one"
+                )
             known[name] = package, file
     return known
 
@@ -411,10 +439,10 @@ class _Draft:
         return None
 
     def problem(self, at: KeyPath, message: str) -> Problem:
-        for length in range(len(at), -1, -1):
-            if at[:length] in self.places:
-                return Problem(*self.places[at[:length]], dotted(at), message)
-        return Problem(self.where, None, dotted(at), message)
+        """A problem at the place the value came from; for a section nobody wrote, from which something in it came."""
+        inside = [there for known, there in self.places.items() if known[: len(at)] == at]
+        above = [self.places[at[:n]] for n in range(len(at), -1, -1) if at[:n] in self.places]
+        return Problem(*(self.places.get(at) or [*inside, *above][0]), dotted(at), message)
 
     def explain(self, error: ErrorDetails) -> Problem:
         """pydantic's error in our words, at the key as it was written."""
@@ -425,9 +453,7 @@ class _Draft:
         node: Any = self.data
         at: KeyPath = ()
         for number, part in enumerate(error["loc"]):
-            if isinstance(node, Mapping) and part in node:
-                node = node[part]
-            elif isinstance(node, list) and isinstance(part, int):
+            if part in node if isinstance(node, Mapping) else isinstance(node, list):
                 node = node[part]
             elif error["type"] != "missing" or number + 1 < len(error["loc"]):
                 continue
@@ -438,7 +464,10 @@ class _Draft:
 def _write_out_defaults(data: dict[str, Any]) -> None:
     """Spell out the defaults of component sections, so that ``--set generator.x=1`` finds a component to change."""
     entries = data.get("play")
-    for section, model in ((data, Recipe), *((entry, PlayEntry) for entry in entries or () if isinstance(entries, list))):
+    sections: list[tuple[Any, type[Params]]] = [(data, Recipe)]
+    if isinstance(entries, list):
+        sections += [(entry, PlayEntry) for entry in entries]
+    for section, model in sections:
         if not isinstance(section, dict):
             continue
         for name, info in model.model_fields.items():
@@ -526,7 +555,10 @@ def _role_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
         return
     yield from _unknown_roles(recipe.roles, list(dict.fromkeys(common)), ("roles",))
     if recipe.train.steps and not trained:
-        yield ("train", "steps"), f"there are {recipe.train.steps} steps, but no role that is trained is held by a trainable policy"
+        yield (
+            ("train", "steps"),
+            f"there are {recipe.train.steps} steps, but no role that is trained is held by a trainable policy",
+        )
 
 
 def _unknown_roles(given: Mapping[str, object], known: list[str], at: KeyPath) -> Iterator[tuple[KeyPath, str]]:
@@ -543,4 +575,7 @@ def _setting_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
             if getattr(policy, key) and not policy.trainable:
                 yield ("policies", name, key), f"policy '{name}' is not trainable, so this would do nothing; remove it"
     if recipe.batch.unit == "groups" and all(entry.group_size == 1 for entry in recipe.play):
-        yield ("batch", "unit"), "'groups' counts groups of play.group_size episodes, which is 1 everywhere; use 'episodes' or larger groups"
+        yield (
+            ("batch", "unit"),
+            "'groups' counts groups of play.group_size episodes, which is 1 everywhere; use 'episodes' or larger groups",
+        )

@@ -80,10 +80,13 @@ def _bad_keys(node: yaml.Node, at: KeyPath, where: str) -> Iterator[Problem]:
         if not isinstance(key, yaml.ScalarNode) or key.tag != "tag:yaml.org,2002:str":
             # A key that YAML reads as a number, a truth value or a merge would not be found under what was typed.
             told = repr(key.value) if isinstance(key, yaml.ScalarNode) else "a list or mapping"
-            yield Problem(where, line, dotted(at), f"keys are text; YAML reads {told} as something else, so put it in quotes")
+            yield Problem(
+                where, line, dotted(at), f"keys are text; YAML reads {told} as something else, so put it in quotes"
+            )
             continue
         if key.value in first:
-            text = f"is given twice, in lines {first[key.value]} and {line}; remove one"
+            lines = f"line {line}" if first[key.value] == line else f"lines {first[key.value]} and {line}"
+            text = f"is given twice, in {lines}; remove one"
             yield Problem(where, line, dotted((*at, key.value)), text)
         first.setdefault(key.value, line)
         yield from _bad_keys(value, (*at, key.value), where)

@@ -18,12 +18,12 @@ class TinyParams(Params):
     ffn_multiple: int = Field(3, ge=1, description="Width of the feed-forward layers, as a multiple of `hidden`.")
     vocabulary: int = Field(512, ge=264, description="Most tokens; the 256 bytes and the chat's marks always have one each.")
     max_length: int = Field(8192, ge=64, description="Longest row, in tokens.")
-    warmup_examples: int = Field(512, ge=1, description="Transcripts of random legal play to make the tokenizer of and to imitate.")
+    warmup_examples: int = Field(2048, ge=1, description="Transcripts of random legal play to make the tokenizer of and to imitate.")
     warmup_steps: int = Field(300, ge=0, description="Most optimizer steps of imitation; 0 leaves the weights random.")
     warmup_learning_rate: float = Field(3e-3, gt=0, description="Highest learning rate of the imitation.")
     warmup_tokens: int = Field(2048, ge=64, description="Most tokens of one imitation step, shared prefixes counted once.")
     warmup_gap: float = Field(
-        0.003,
+        0.005,
         ge=0,
         description="Imitation ends early when answers cost at most this much more than their own frequencies allow, in nats per answer.",
     )

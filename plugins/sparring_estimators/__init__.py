@@ -1,0 +1,14 @@
+"""Bundled advantage estimators."""
+
+from sparring import AdvantageEstimator, Register, hookimpl
+
+
+@hookimpl
+def sparring_register_advantage_estimators(register: Register[AdvantageEstimator]) -> None:
+    from sparring_estimators.group_relative import GroupRelative, GroupRelativeParams
+    from sparring_estimators.plain import Plain, PlainParams
+    from sparring_estimators.role_conditioned import RoleConditioned, RoleConditionedParams
+
+    register("role_conditioned", RoleConditioned, RoleConditionedParams, paper="arXiv:2506.24119")
+    register("group_relative", GroupRelative, GroupRelativeParams, paper="arXiv:2402.03300")
+    register("plain", Plain, PlainParams)

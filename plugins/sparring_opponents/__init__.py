@@ -1,0 +1,12 @@
+"""Bundled opponent samplers."""
+
+from sparring import OpponentSampler, Register, hookimpl
+
+
+@hookimpl
+def sparring_register_opponent_samplers(register: Register[OpponentSampler]) -> None:
+    from sparring_opponents.current import Current, CurrentParams
+    from sparring_opponents.uniform_pool import UniformPool, UniformPoolParams
+
+    register("current", Current, CurrentParams)
+    register("uniform_pool", UniformPool, UniformPoolParams)

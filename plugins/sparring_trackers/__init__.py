@@ -1,0 +1,12 @@
+"""Bundled trackers."""
+
+from sparring import Register, Tracker, hookimpl
+
+
+@hookimpl
+def sparring_register_trackers(register: Register[Tracker]) -> None:
+    from sparring_trackers.jsonl import Jsonl, JsonlParams
+    from sparring_trackers.tensorboard import TensorBoard, TensorBoardParams
+
+    register("jsonl", Jsonl, JsonlParams)
+    register("tensorboard", TensorBoard, TensorBoardParams)
