@@ -228,7 +228,7 @@ class Learner:
             report.nodes += scored.nodes
             gap = (batch.logprobs.detach() - batch.old_logprobs).abs().max().item()
             report.metrics.setdefault("logprob_gap", gap)  # of the first micro-batch, before any update
-            for name, value in {"loss": loss.detach(), "entropy_of_tokens": batch.mean_of(-batch.logprobs), **sums}.items():
+            for name, value in {"loss": loss.detach(), "entropy": batch.mean_of(-batch.logprobs), **sums}.items():
                 number = float(value)
                 if name.endswith("_max"):
                     report.metrics[name] = max(report.metrics.get(name, -math.inf), number)

@@ -41,6 +41,7 @@ CORE: tuple[Metric, ...] = (
     Metric("grad_norm/*", "", "Norm of the policy's gradient before clipping, averaged likewise."),
     Metric("learning_rate/*", "", "Learning rate of the policy's last optimizer step."),
     Metric("kl/*", "nats per token", "Mean estimated KL divergence of the policy from its reference at trained tokens."),
+    Metric("entropy/*", "nats per token", "Mean of minus the log-probability of trained tokens: an estimate of the policy's entropy."),
     Metric("clip_rate/*", "share", "Share of trained tokens whose ratio was clipped."),
     Metric("ratio_max/*", "", "Largest ratio of the trained to the sampling policy at a trained token."),
     Metric("logprob_gap/*", "nats", "Largest difference between the sampler's and the learner's log-probability, before the update."),

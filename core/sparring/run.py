@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import signal
 import threading
 import time
@@ -56,6 +57,9 @@ class Run:
             write_text_atomically(self.folder.recipe, text)
             write_text_atomically(self.folder.resolved, whole)
         self.trainer: Trainer = assemble(self.recipe)
+        # Models and libraries stay for good; looking through them at every collection would cost more than playing does.
+        gc.collect()
+        gc.freeze()
         record = manifest(text, whole, self.host, self.recipe)
         if resume:
             self.notes = differences(self.folder.read_manifest(), record)

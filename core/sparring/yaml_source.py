@@ -7,6 +7,7 @@ both lines; the string is left to pydantic, which makes a number of it where a n
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ def read_value(text: str, key: str) -> Any:
     node = _compose(text, "--set", key)
     problems = list(_bad_keys(node, (key,), "--set")) if node is not None else []
     if problems:
-        raise RecipeError(problems)
+        raise RecipeError([replace(problem, line=None) for problem in problems])
     return yaml.safe_load(text)
 
 
