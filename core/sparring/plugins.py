@@ -156,6 +156,7 @@ def _use(host: Host, candidate: _Candidate) -> PluginInfo:
         if plugin is not None and host.manager.is_registered(plugin):
             host.manager.unregister(plugin)  # a plugin without its components should not see events either
         reason = str(error) if isinstance(error, PluginError) else f"{type(error).__name__}: {error}"
+        reason = " ".join(reason.split())  # one line, in tables and warnings
         version = f" ({candidate.version})" if candidate.version else ""
         host.registry.broken.append(f"plugin '{candidate.name}'{version} could not be loaded: {reason}")
         return PluginInfo(candidate.name, candidate.distribution, candidate.version, reason)

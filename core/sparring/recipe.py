@@ -486,6 +486,8 @@ def _message(error: ErrorDetails) -> str:
         return text.removeprefix("Value error, ")
     shown = repr(given)
     shown = shown if len(shown) <= 60 else shown[:59] + "…"
+    if kind in ("model_type", "dict_type", "list_type"):
+        text = "should be a list" if kind == "list_type" else "should be a mapping, 'key: value'"
     text = f"{text.removeprefix('Input ')} (got {shown})"
     if isinstance(given, bool) and kind == "string_type":
         text += "; YAML reads a bare yes, no, on and off as true or false: put it in quotes"

@@ -75,7 +75,7 @@ BROKEN = {
     "syntax": ("def (\n", "SyntaxError"),
     "misspelled": (GOOD.replace("register_games", "register_game"), "no hook is called 'sparring_register_game'; did you mean"),
     "unmarked": (GOOD.replace("@hookimpl", ""), "'sparring_register_games' is not marked with @sparring.hookimpl"),
-    "signature": (GOOD.replace("games(register)", "games(registr)"), "hook definition"),
+    "signature": (GOOD.replace("games(register)", "games(registr)"), "Argument(s) {'registr'} are declared in the hookimpl"),
     "raises": (GOOD + "\n    raise RuntimeError('no board')\n", "RuntimeError: no board"),
     "params": (GOOD.replace(", NimParams)", ", dict)"), "no class derived from sparring.Params"),
     "name": (GOOD.replace('"nim"', '"n-m"'), "letters, digits and underscores"),

@@ -103,9 +103,11 @@ def _print(component: Component) -> None:
         for row in rows:
             table.add_row(*map(Text, (row.name, row.type, row.default, row.range, row.description)))
         out.print("", table)
+    if component.metrics:
+        out.print()
     for metric in component.metrics:
         unit = f" ({metric.unit})" if metric.unit else ""
-        out.print(Text(f"\nmetric {metric.pattern}{unit}: {metric.meaning}"))
+        out.print(Text(f"metric {metric.pattern}{unit}: {metric.meaning}"))
     out.print(Text(f"\n{example(component)}"), end="")
 
 
