@@ -73,15 +73,14 @@ def sparring(tmp_path: Path) -> Sparring:
 def test_a_kind_is_listed(kind: str, sparring: Sparring) -> None:
     result = sparring("list", kind)
     assert result.exit_code == 0, result.output
-    assert any(line.split()[-5:] == "Take matches from heaps.".split() or "Take matches from heaps." in line for line in result.output.splitlines())
-    assert "nim (experimental)" in result.output
+    row = next(line for line in result.output.splitlines() if "nim (experimental)" in line)
+    assert "Take matches from heaps." in row
     assert "held" not in result.output
 
 
 def test_everything_is_listed_by_kind(sparring: Sparring) -> None:
     output = sparring("list").output
     assert output.index("nim") < output.index("held")
-    assert all(line == line.strip("\n") for line in output.splitlines())
 
 
 def test_recipes_are_a_kind(sparring: Sparring) -> None:
@@ -139,7 +138,9 @@ def test_plugins_shows_what_is_broken(tmp_path: Path, sparring: Sparring) -> Non
     (tmp_path / "bad.py").write_text("import not_there_at_all\n")
     result = sparring("plugins", "--plugin", str(tmp_path / "bad.py"))
     assert result.exit_code == 0
-    good, bad = (next(line for line in result.output.splitlines() if line.startswith(name)) for name in ("nim_plugin", "bad"))
+    good, bad = (
+        next(line for line in result.output.splitlines() if line.startswith(name)) for name in ("nim_plugin", "bad")
+    )
     assert good.split() == ["nim_plugin", "3"]
     assert "No module named 'not_there_at_all'" in bad
 
@@ -163,7 +164,6 @@ def test_every_command_has_help() -> None:
     for name in COMMANDS:
         result = CliRunner().invoke(main, [name, "--help"])
         assert result.exit_code == 0, (name, result.output)
-        assert "--no-plugin" in result.output
     assert __version__ in CliRunner().invoke(main, ["--version"]).output
 
 

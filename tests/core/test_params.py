@@ -16,7 +16,9 @@ class Section(Params):
 
 
 class Weights(Params):
-    model: Annotated[Choice[ModelSource], component("model", unnamed=("pretrained", "path"))] = Field(description="A model.")
+    model: Annotated[Choice[ModelSource], component("model", unnamed=("pretrained", "path"))] = Field(
+        description="A model."
+    )
 
 
 def errors(model: type[Params], raw: Any, registry: Registry) -> dict[tuple[Any, ...], str]:
@@ -48,17 +50,24 @@ def test_positions_come_out_whole_at_any_depth(toy_registry: Registry) -> None:
     assert found[("game", "rounds")] == "Input should be greater than or equal to 1"
     assert found[("game", "ronds")] == "unknown parameter 'ronds' of game 'cards'; did you mean 'rounds'?"
     assert found[("judges", "a", "judges", 0)].startswith("no judge named 'outcom'; did you mean 'outcome'?")
-    assert found[("judges", "a", "judges", 1, "scle")] == "unknown parameter 'scle' of judge 'outcome'; did you mean 'scale'?"
+    assert (
+        found[("judges", "a", "judges", 1, "scle")]
+        == "unknown parameter 'scle' of judge 'outcome'; did you mean 'scale'?"
+    )
     assert len(found) == 4
 
 
 def test_an_unknown_key_of_a_section_is_a_key(toy_registry: Registry) -> None:
-    assert errors(Section, {"game": "cards", "gmae": 1}, toy_registry) == {("gmae",): "unknown key 'gmae'; did you mean 'game'?"}
+    assert errors(Section, {"game": "cards", "gmae": 1}, toy_registry) == {
+        ("gmae",): "unknown key 'gmae'; did you mean 'game'?"
+    }
 
 
 @pytest.mark.parametrize("raw", [3, None, ["cards"], {"rounds": 1}, {"use": 1}])
 def test_what_names_no_component_says_what_would(raw: object, toy_registry: Registry) -> None:
-    assert errors(Section, {"game": raw}, toy_registry) == {("game",): "needs the name of a game, as '{use: NAME, …}' or NAME"}
+    assert errors(Section, {"game": raw}, toy_registry) == {
+        ("game",): "needs the name of a game, as '{use: NAME, …}' or NAME"
+    }
 
 
 def test_a_path_stands_for_the_unnamed_component(toy_registry: Registry) -> None:
@@ -67,11 +76,15 @@ def test_a_path_stands_for_the_unnamed_component(toy_registry: Registry) -> None
         assert Weights.model_validate({"model": raw}, context=context).model_dump() == {
             "model": {"use": "pretrained", "path": "Some/Model", "revision": "main"}
         }
-    assert Weights.model_validate({"model": {"use": "./a", "revision": "b"}}, context=context).model.params.model_dump() == {
+    assert Weights.model_validate(
+        {"model": {"use": "./a", "revision": "b"}}, context=context
+    ).model.params.model_dump() == {
         "path": "./a",
         "revision": "b",
     }
-    assert errors(Weights, {"model": "smal"}, toy_registry)[("model",)].startswith("no model named 'smal'; did you mean 'small'?")
+    assert errors(Weights, {"model": "smal"}, toy_registry)[("model",)].startswith(
+        "no model named 'smal'; did you mean 'small'?"
+    )
 
 
 def test_parameters_are_frozen_and_never_called_use(toy_registry: Registry) -> None:

@@ -56,7 +56,9 @@ def test_a_file_is_a_plugin(tmp_path: Path) -> None:
 def test_each_component_knows_its_plugin_and_keeps_its_metrics() -> None:
     metric = Metric("eval/x", "", "Something.")
     first = named("first", sparring_register_games=registers("games", "nim"))
-    second = named("second", sparring_register_games=registers("games", "go", metrics=[metric], status="experimental", paper="p"))
+    second = named(
+        "second", sparring_register_games=registers("games", "go", metrics=[metric], status="experimental", paper="p")
+    )
     host = load_plugins(modules=[first, second], entry_points=False)
     assert {c.name: c.plugin for c in host.registry.all("game")} == {"nim": "first", "go": "second"}
     go = host.registry.get("game", "go")
@@ -73,9 +75,15 @@ bad_register.__name__ = "sparring_register_games"
 BROKEN = {
     "import": ("import not_there_at_all\n", "ModuleNotFoundError: No module named 'not_there_at_all'"),
     "syntax": ("def (\n", "SyntaxError"),
-    "misspelled": (GOOD.replace("register_games", "register_game"), "no hook is called 'sparring_register_game'; did you mean"),
+    "misspelled": (
+        GOOD.replace("register_games", "register_game"),
+        "no hook is called 'sparring_register_game'; did you mean",
+    ),
     "unmarked": (GOOD.replace("@hookimpl", ""), "'sparring_register_games' is not marked with @sparring.hookimpl"),
-    "signature": (GOOD.replace("games(register)", "games(registr)"), "Argument(s) {'registr'} are declared in the hookimpl"),
+    "signature": (
+        GOOD.replace("games(register)", "games(registr)"),
+        "Argument(s) {'registr'} are declared in the hookimpl",
+    ),
     "raises": (GOOD + "\n    raise RuntimeError('no board')\n", "RuntimeError: no board"),
     "params": (GOOD.replace(", NimParams)", ", dict)"), "no class derived from sparring.Params"),
     "name": (GOOD.replace('"nim"', '"n-m"'), "letters, digits and underscores"),
@@ -115,7 +123,9 @@ def test_a_name_clash_stops_the_program() -> None:
 
 def test_a_blocked_plugin_is_not_loaded(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     good, other = write(tmp_path, "good.py", GOOD), named("other")
-    assert [p.name for p in load_plugins(files=[good], modules=[other], block=["good"], entry_points=False).plugins] == ["other"]
+    assert [
+        p.name for p in load_plugins(files=[good], modules=[other], block=["good"], entry_points=False).plugins
+    ] == ["other"]
     monkeypatch.setenv("SPARRING_DISABLED_PLUGINS", "other, long_gone")
     assert [p.name for p in load_plugins(files=[good], modules=[other], entry_points=False).plugins] == ["good"]
     with pytest.raises(PluginError, match="no plugin named 'god' to leave out; did you mean 'good'"):
@@ -152,7 +162,9 @@ def test_events_reach_plugins() -> None:
     def sparring_step_ended(event: Any) -> None:
         seen.append(event)
 
-    host = load_plugins(modules=[named("watcher", sparring_step_ended=hookimpl(sparring_step_ended))], entry_points=False)
+    host = load_plugins(
+        modules=[named("watcher", sparring_step_ended=hookimpl(sparring_step_ended))], entry_points=False
+    )
     host.manager.hook.sparring_step_ended(event="now")
     assert seen == ["now"]
 
@@ -161,5 +173,7 @@ def test_recipe_packages_are_collected() -> None:
     def sparring_register_recipes() -> list[str]:
         return ["json", "email"]
 
-    host = load_plugins(modules=[named("r", sparring_register_recipes=hookimpl(sparring_register_recipes))], entry_points=False)
+    host = load_plugins(
+        modules=[named("r", sparring_register_recipes=hookimpl(sparring_register_recipes))], entry_points=False
+    )
     assert host.recipe_packages == ["json", "email"]

@@ -48,7 +48,11 @@ def test_a_recipe_is_loaded_with_its_defaults(load: Load) -> None:
     assert [entry.game.use for entry in recipe.play] == ["cards", "dice"]
     assert [entry.scheme.use for entry in recipe.play] == ["turn_based"] * 2
     assert list(recipe.judges) == ["outcome"]
-    assert (recipe.opponents.use, recipe.generator.use, [t.use for t in recipe.trackers]) == ("current", "transformers", ["jsonl"])
+    assert (recipe.opponents.use, recipe.generator.use, [t.use for t in recipe.trackers]) == (
+        "current",
+        "transformers",
+        ["jsonl"],
+    )
     assert recipe.train.learning_rate == 1e-6  # YAML reads 1e-6 as text
     assert recipe.train.betas == (0.9, 0.95)
     assert (recipe.evaluate[0].evaluator.use, recipe.evaluate[0].every) == ("measure", 2)
@@ -56,7 +60,18 @@ def test_a_recipe_is_loaded_with_its_defaults(load: Load) -> None:
 
 @pytest.mark.parametrize(
     "section",
-    [Recipe, PolicySpec, PlayEntry, RewardRule, SamplingSpec, BatchSpec, TrainSpec, EvaluateSpec, CheckpointSpec, TranscriptSpec],
+    [
+        Recipe,
+        PolicySpec,
+        PlayEntry,
+        RewardRule,
+        SamplingSpec,
+        BatchSpec,
+        TrainSpec,
+        EvaluateSpec,
+        CheckpointSpec,
+        TranscriptSpec,
+    ],
 )
 def test_every_field_is_described(section: type[Params]) -> None:
     for name, info in section.model_fields.items():
@@ -65,7 +80,10 @@ def test_every_field_is_described(section: type[Params]) -> None:
 
 
 def test_the_resolved_recipe_is_the_same_recipe(load: Load, toy_recipe: str) -> None:
-    text = toy_recipe + "roles: {player_1: random}\njudges: {x: {use: weighted_sum, judges: [outcome, {use: outcome, scale: 2}]}}\n"
+    text = (
+        toy_recipe
+        + "roles: {player_1: random}\njudges: {x: {use: weighted_sum, judges: [outcome, {use: outcome, scale: 2}]}}\n"
+    )
     recipe = load(text)
     written = resolved(recipe)
     again = load(written)
@@ -137,7 +155,9 @@ transcripts: no
 
 def test_a_word_that_yaml_read_as_a_truth_value_is_explained(load: Load, toy_recipe: str) -> None:
     (line,) = lines(load, toy_recipe, sets=["play.0.game.name=no"])
-    assert line.startswith("--set: play.0.game.name: should be a valid string (got False); YAML reads a bare yes, no, on")
+    assert line.startswith(
+        "--set: play.0.game.name: should be a valid string (got False); YAML reads a bare yes, no, on"
+    )
 
 
 def test_an_unknown_component_names_broken_plugins(toy_registry: Registry, toy_recipe: str) -> None:
@@ -185,12 +205,21 @@ def test_setting_a_whole_component_forgets_its_parameters(load: Load) -> None:
     ("item", "line"),
     [
         ("train.stepz=3", "--set: train.stepz: unknown key 'stepz'; did you mean 'steps'?"),
-        ("train.steps=x", "--set: train.steps: should be a valid integer, unable to parse string as an integer (got 'x')"),
+        (
+            "train.steps=x",
+            "--set: train.steps: should be a valid integer, unable to parse string as an integer (got 'x')",
+        ),
         ("play.2.game=cards", "--set: play: has 2 entries, numbered from 0; there is no '2'"),
         ("play.first.game=cards", "--set: play: has 2 entries, numbered from 0; there is no 'first'"),
         ("train.steps.x=1", "--set: train.steps: is 3, so there is no 'x' in it"),
-        ("judges.outcome.scle=2", "--set: judges.outcome.scle: unknown parameter 'scle' of judge 'outcome'; did you mean 'scale'?"),
-        ("rewards.combine=gate", "--set: rewards: 'combine: gate' depends on the order of the parts; list them in 'parts'"),
+        (
+            "judges.outcome.scle=2",
+            "--set: judges.outcome.scle: unknown parameter 'scle' of judge 'outcome'; did you mean 'scale'?",
+        ),
+        (
+            "rewards.combine=gate",
+            "--set: rewards: 'combine: gate' depends on the order of the parts; list them in 'parts'",
+        ),
         ("train.steps", "--set: takes KEY=VALUE, such as train.steps=3; got 'train.steps'"),
         ("play.0.game.use=dice", "toy.yaml:6: play.0.game.rounds: unknown parameter 'rounds' of game 'dice'"),
     ],
@@ -255,7 +284,9 @@ def test_a_wrong_smoke_value_points_to_its_own_line(load: Load, toy_recipe: str)
         ),
     ],
 )
-def test_sections_that_contradict_each_other_are_refused(sets: list[str], line: str, load: Load, toy_recipe: str) -> None:
+def test_sections_that_contradict_each_other_are_refused(
+    sets: list[str], line: str, load: Load, toy_recipe: str
+) -> None:
     assert lines(load, toy_recipe, sets=sets) == [line]
 
 
@@ -287,17 +318,25 @@ def _package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toy_recipe: str) -
 
 
 def test_a_recipe_is_found_by_name_or_path(package: str, tmp_path: Path, toy_recipe: str) -> None:
-    assert find_recipe("toys/quick", [package]) == RecipeSource("toys/quick", toy_recipe, "toy_recipes_one/toys/quick.yaml")
+    assert find_recipe("toys/quick", [package]) == RecipeSource(
+        "toys/quick", toy_recipe, "toy_recipes_one/toys/quick.yaml"
+    )
     path = str(tmp_path / "toy_recipes_one" / "toys" / "quick.yaml")
     assert find_recipe(path, []) == RecipeSource("quick", toy_recipe, path)
 
 
 def test_recipes_are_listed_with_their_first_comment_line(package: str) -> None:
-    assert [(info.name, info.summary) for info in list_recipes([package])] == [("toys/quick", "A toy recipe."), ("toys/slow", "")]
+    assert [(info.name, info.summary) for info in list_recipes([package])] == [
+        ("toys/quick", "A toy recipe."),
+        ("toys/slow", ""),
+    ]
 
 
 def test_an_unknown_recipe_names_those_there_are(package: str) -> None:
-    with pytest.raises(RecipeError, match=r"toys/quik: no file and no recipe of this name; did you mean 'toys/quick'\? \(available: toys/quick, toys/slow\)"):
+    with pytest.raises(
+        RecipeError,
+        match=r"toys/quik: no file and no recipe of this name; did you mean 'toys/quick'\? \(available: toys/quick, toys/slow\)",
+    ):
         find_recipe("toys/quik", [package])
     with pytest.raises(RecipeError, match=r"gone\.yaml: cannot be read: No such file"):
         find_recipe("gone.yaml", [package])

@@ -37,7 +37,9 @@ def test_components_are_found_by_kind_and_name() -> None:
 def test_a_clash_names_both_plugins_and_the_remedy() -> None:
     registry = Registry()
     registry.add(ONE)
-    with pytest.raises(NameClashError, match="two plugins register the game 'nim': 'first' and 'second'; .*--no-plugin second"):
+    with pytest.raises(
+        NameClashError, match="two plugins register the game 'nim': 'first' and 'second'; .*--no-plugin second"
+    ):
         registry.add(replace(ONE, plugin="second"))
 
 
@@ -64,5 +66,7 @@ def test_the_summary_is_the_first_line() -> None:
 def test_every_kind_has_a_hook() -> None:
     from sparring import hookspecs
 
-    registering = {name for name in vars(hookspecs) if name.startswith("sparring_register_")} - {"sparring_register_recipes"}
+    registering = {name for name in vars(hookspecs) if name.startswith("sparring_register_")} - {
+        "sparring_register_recipes"
+    }
     assert set(KINDS.values()) == registering

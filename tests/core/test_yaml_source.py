@@ -55,7 +55,9 @@ def test_a_missing_file_is_a_recipe_error(tmp_path: Path) -> None:
         read_yaml(tmp_path / "gone.yaml", "gone.yaml")
 
 
-@pytest.mark.parametrize(("text", "value"), [("3", 3), ("[a, b]", ["a", "b"]), ("", None), ("{use: x}", {"use": "x"}), ("a b", "a b")])
+@pytest.mark.parametrize(
+    ("text", "value"), [("3", 3), ("[a, b]", ["a", "b"]), ("", None), ("{use: x}", {"use": "x"}), ("a b", "a b")]
+)
 def test_a_set_value_is_yaml(text: str, value: object) -> None:
     assert read_value(text, "k") == value
 
