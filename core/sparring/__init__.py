@@ -30,7 +30,15 @@ from sparring.interfaces import (
 )
 from sparring.metrics import Metric
 from sparring.params import Choice, Params, component
-from sparring.records import DemonstrationRecord, Episode, PolicyGradientRecord, PreferenceRecord, Span, Trajectory, Turn
+from sparring.records import (
+    DemonstrationRecord,
+    Episode,
+    PolicyGradientRecord,
+    PreferenceRecord,
+    Span,
+    Trajectory,
+    Turn,
+)
 from sparring.registry import Register
 
 __version__ = "0.1.0"

@@ -74,7 +74,17 @@ def _examples(recipe: Recipe, entries: list[Entry]):  # type: ignore[no-untyped-
         for number in range(n):
             entry = entries[number % len(entries)]
             plans.append(
-                EpisodePlan(number, entry.number, entry.game, entry.scheme, {}, entry.judges, entry.sampling, number, (recipe.train.seed,))
+                EpisodePlan(
+                    number,
+                    entry.number,
+                    entry.game,
+                    entry.scheme,
+                    {},
+                    entry.judges,
+                    entry.sampling,
+                    number,
+                    (recipe.train.seed,),
+                )
             )
         return transcripts(plans)[:n]
 
@@ -116,7 +126,16 @@ def _roles(recipe: Recipe, entry: PlayEntry, roles: list[tuple[str, bool]]) -> d
         holder = given.get(role, default)
         if isinstance(holder, str):
             if holder not in recipe.policies:
-                raise RecipeError([Problem("recipe", None, f"roles.{role}", f"no policy named {holder!r} (there are: {', '.join(recipe.policies)})")])
+                raise RecipeError(
+                    [
+                        Problem(
+                            "recipe",
+                            None,
+                            f"roles.{role}",
+                            f"no policy named {holder!r} (there are: {', '.join(recipe.policies)})",
+                        )
+                    ]
+                )
             held[role] = Held(holder, trained=trainable and recipe.policies[holder].trainable)
         else:
             held[role] = Held(holder.use, player=holder.make())

@@ -20,7 +20,16 @@ def policy_gradient_records(episodes: Sequence[Episode]) -> list[PolicyGradientR
             if not trained:
                 continue
             record = PolicyGradientRecord(
-                trained[0].holder, trained[0].version, [], [], [], [], [], len(trained), episode.number, trained[0].labels
+                trained[0].holder,
+                trained[0].version,
+                [],
+                [],
+                [],
+                [],
+                [],
+                len(trained),
+                episode.number,
+                trained[0].labels,
             )
             for number, turn in enumerate(trained):
                 at = turn.start

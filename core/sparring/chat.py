@@ -94,7 +94,7 @@ class ChatFormat:
         for token in self._ids(tail):
             if token in marks:
                 return token
-            if self.tokenizer.decode([token]).strip():
+            if str(self.tokenizer.decode([token])).strip():
                 break
         eos = self.tokenizer.eos_token_id
         if not isinstance(eos, int):

@@ -136,11 +136,15 @@ def load(path: Path) -> Saved:
         for name, size in complete["files"].items():
             actual = (path / name).stat().st_size
             if actual != size:
-                raise CheckpointError(f"{path / name} has {actual} bytes instead of {size}: the checkpoint is damaged; remove it to use the one before")
+                raise CheckpointError(
+                    f"{path / name} has {actual} bytes instead of {size}: the checkpoint is damaged; remove it to use the one before"
+                )
     except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} is not a whole checkpoint: {error}; remove it to use the one before") from error
     if hashlib.sha256(text.encode()).hexdigest() != complete["state_sha256"]:
-        raise CheckpointError(f"{path / 'state.json'} was changed after it was saved; remove the checkpoint to use the one before")
+        raise CheckpointError(
+            f"{path / 'state.json'} was changed after it was saved; remove the checkpoint to use the one before"
+        )
     tensors = {file.stem: load_file(file) for file in path.glob("*.safetensors")}
     weights: dict[str, dict[str, torch.Tensor]] = {}
     for policy in sorted((path / "policies").iterdir()):

@@ -39,13 +39,26 @@ def draw_curve(folders: Sequence[Path], picture: Path, *, title: str) -> Path | 
             label = name.rsplit("/", 1)[1] if at == 0 else None
             if label and len(runs) > 1:
                 label += f", {len(runs)} runs"
-            axes.plot(*zip(*points, strict=True), color=f"C{number}", alpha=1.0 if len(runs) == 1 else 0.55, linewidth=1.6, label=label)
+            axes.plot(
+                *zip(*points, strict=True),
+                color=f"C{number}",
+                alpha=1.0 if len(runs) == 1 else 0.55,
+                linewidth=1.6,
+                label=label,
+            )
     for level in LEVELS:
         values = [row[f"{family}/{level}"] for rows in runs for row in rows if f"{family}/{level}" in row]
         if values:
             axes.axhline(values[0], color="0.6", linewidth=0.8, linestyle="--")
-            place = {"xy": (1.0, values[0]), "xycoords": ("axes fraction", "data"), "ha": "right", "va": "bottom"}
-            axes.annotate(level, **place, fontsize=7, color="0.4")
+            axes.annotate(
+                level,
+                (1.0, values[0]),
+                xycoords=("axes fraction", "data"),
+                ha="right",
+                va="bottom",
+                fontsize=7,
+                color="0.4",
+            )
     axes.set(xlabel="step", ylabel=family.removeprefix("eval/"), title=title)
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
     axes.legend(loc="upper right", fontsize=8)

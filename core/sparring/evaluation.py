@@ -52,7 +52,9 @@ class Evaluation:
         """See `Generator.score`."""
         return self.hall.generator.score(policy, rows)
 
-    def sample(self, policy: str, contexts: Sequence[Sequence[int]], n: int, sampling: Sampling, tag: str) -> list[list[Completion]]:
+    def sample(
+        self, policy: str, contexts: Sequence[Sequence[int]], n: int, sampling: Sampling, tag: str
+    ) -> list[list[Completion]]:
         """``n`` samples for each context."""
         requests = [
             Request(policy, context, key_of(self.seed, "eval", tag, self.step, i, j), sampling)
@@ -66,13 +68,17 @@ class Evaluation:
         """One episode for each way of holding the roles; nothing is trained. Failed ones raise."""
         scheme, sampling = self.setting(game)
         plans = [
-            EpisodePlan(i, 0, game, scheme, held, {"outcome": _NoReward()}, sampling, i, (self.seed, "eval", tag, self.step))
+            EpisodePlan(
+                i, 0, game, scheme, held, {"outcome": _NoReward()}, sampling, i, (self.seed, "eval", tag, self.step)
+            )
             for i, held in enumerate(holders)
         ]
         episodes = self.hall.play(plans, self.step)
         for episode in episodes:
             if episode.error:
-                raise SparringError(f"evaluation {tag}: episode {episode.number} of {game.info.name} failed: {episode.error}")
+                raise SparringError(
+                    f"evaluation {tag}: episode {episode.number} of {game.info.name} failed: {episode.error}"
+                )
         return episodes
 
     def publish(self, name: str, loaded: LoadedModel) -> Held:

@@ -44,14 +44,16 @@ class _RandomLegal:
     def act(self, player: int, state: State, chance: Chance) -> str:
         actions = state.legal_actions(player)
         if not actions:
-            raise SparringError("this game takes free text, so there is no random legal play to warm up on; use a pretrained model")
+            raise SparringError(
+                "this game takes free text, so there is no random legal play to warm up on; use a pretrained model"
+            )
         return chance.pick(actions)
 
 
 def transcripts(plans: Sequence[EpisodePlan]) -> list[Transcript]:
     """The rows of ``plans`` played by random legal players, one transcript each."""
     chat = MessageChat()
-    hall = Hall(generator=None, chats={"": chat}, default="")  # type: ignore[arg-type]  # players alone need no generator
+    hall = Hall(generator=None, chats={"": chat}, default="")  # type: ignore[arg-type, dict-item]  # players alone need no generator
     random = Held("random", player=_RandomLegal())
     seated = [
         EpisodePlan(p.number, p.entry, p.game, p.scheme, {role.name: random for role in p.scheme.roles(p.game)}, p.judges,

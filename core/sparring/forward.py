@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
+from torch.nn import functional
 
 from sparring.errors import ModelError
 from sparring.prefix_tree import PrefixForest, build_forest
@@ -84,14 +84,20 @@ def _attend(
             assert plan.visible is not None
             k, v = keys[plan.slots].transpose(1, 2), values[plan.slots].transpose(1, 2)  # (B, K, L, D)
             q = query[0].transpose(0, 1).unsqueeze(2)  # (B, H, 1, D)
-            out = F.scaled_dot_product_attention(
+            out = functional.scaled_dot_product_attention(
                 q, k, v, attn_mask=plan.visible[:, None, None, :], scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
             )
             return out.squeeze(2).unsqueeze(0), None
     gqa = query.shape[1] != key.shape[1]
     parts = [
-        F.scaled_dot_product_attention(
-            query[:, :, a:b], key[:, :, a:b], value[:, :, a:b], attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=gqa
+        functional.scaled_dot_product_attention(
+            query[:, :, a:b],
+            key[:, :, a:b],
+            value[:, :, a:b],
+            attn_mask=mask,
+            is_causal=mask is None,
+            scale=scaling,
+            enable_gqa=gqa,
         )
         for a, b, mask in plan.segments
     ]
@@ -126,13 +132,13 @@ def autocast(loaded: LoadedModel) -> torch.autocast:
 
 
 def plan_for(forest: PrefixForest, device: torch.device, store: KeyValueStore | None = None) -> AttentionPlan:
-    segments = [
-        (s.start, s.start + len(s.parents), None if s.is_chain else s.mask(device)) for s in forest.segments
-    ]
+    segments = [(s.start, s.start + len(s.parents), None if s.is_chain else s.mask(device)) for s in forest.segments]
     return AttentionPlan(segments=segments, store=store)
 
 
-def hidden_states(model: PreTrainedModel, tokens: Sequence[int], positions: Sequence[int], plan: AttentionPlan) -> torch.Tensor:
+def hidden_states(
+    model: PreTrainedModel, tokens: Sequence[int], positions: Sequence[int], plan: AttentionPlan
+) -> torch.Tensor:
     """Last hidden states ``(T, hidden)`` of packed nodes."""
     device = model.device
     with forest_attention(model):
@@ -210,7 +216,7 @@ def check_forward(model: PreTrainedModel, *, tolerance: float = 2e-3) -> None:
 
     ``tolerance`` is in nats; bf16 models are given fifty times as much.
     """
-    vocabulary = model.get_input_embeddings().weight.shape[0]
+    vocabulary: int = model.config.get_text_config().vocab_size
     shared = [(7 * i + 3) % vocabulary for i in range(9)]
     rows = [shared + [(11 * i + 5 + r) % vocabulary for i in range(5 + r)] for r in range(3)]
     where = [list(range(1, len(row))) for row in rows]

@@ -61,6 +61,10 @@ class Move:
         return self.action is not None
 
 
+def _kind(value: float) -> Kind:
+    return "win" if value > 0 else "loss" if value < 0 else "draw"
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """How a match ended, per player. Judges make rewards of it; a single number would not do.
@@ -77,7 +81,7 @@ class Outcome:
     @classmethod
     def of_returns(cls, returns: Sequence[float], reason: str = "") -> Outcome:
         """Win, loss and draw by the sign of each return."""
-        kinds: tuple[Kind, ...] = tuple("win" if r > 0 else "loss" if r < 0 else "draw" for r in returns)
+        kinds = tuple(_kind(value) for value in returns)
         return cls(tuple(map(float, returns)), kinds, reason=reason)
 
     @classmethod
@@ -97,6 +101,9 @@ class Outcome:
 
 class State(Protocol):
     """One match in progress."""
+
+    @property
+    def info(self) -> GameInfo: ...
 
     def to_act(self) -> tuple[int, ...]:
         """The players who move now; several if at once; ``()`` when the match is over."""

@@ -89,7 +89,7 @@ def sparring_register_trackers(register: Register[Tracker]) -> None:
 
 
 @hookspec
-def sparring_register_recipes() -> str | list[str] | None:  # type: ignore[empty-body]
+def sparring_register_recipes() -> str | list[str] | None:
     """Return names of importable packages whose ``<family>/<method>.yaml`` files are recipes."""
 
 

@@ -91,7 +91,9 @@ class UpdateReport:
 class Learner:
     """One trained policy."""
 
-    def __init__(self, name: str, loaded: LoadedModel, spec: PolicySpec, train: TrainSpec, accelerator: Accelerator) -> None:
+    def __init__(
+        self, name: str, loaded: LoadedModel, spec: PolicySpec, train: TrainSpec, accelerator: Accelerator
+    ) -> None:
         self.name, self.loaded, self._train, self._accelerator = name, loaded, train, accelerator
         self._refresh_every = spec.reference_refresh
         model = loaded.model
@@ -107,7 +109,10 @@ class Learner:
 
         updates = train.steps * train.epochs * train.minibatches
         self._scheduler = get_scheduler(
-            train.schedule, self._optimizer, num_warmup_steps=train.warmup_steps, num_training_steps=updates
+            "constant_with_warmup" if train.schedule == "constant" else train.schedule,
+            self._optimizer,
+            num_warmup_steps=train.warmup_steps,
+            num_training_steps=updates,
         )
         self.reference: LoadedModel | None = None
         self.version = 0
@@ -131,7 +136,9 @@ class Learner:
 
     # ---- update ------------------------------------------------------------------------------------------------------
 
-    def update(self, records: Sequence[PolicyGradientRecord], objective: Objective, counts: Totals, step: int) -> UpdateReport:
+    def update(
+        self, records: Sequence[PolicyGradientRecord], objective: Objective, counts: Totals, step: int
+    ) -> UpdateReport:
         """Train on ``records``: `epochs` passes, each in `minibatches` optimizer steps.
 
         ``counts`` are of all the step's records, those already dropped for zero advantage included.
@@ -145,7 +152,11 @@ class Learner:
         for epoch in range(self._train.epochs):
             for part in self._minibatches(len(records), (step, epoch)):
                 share = len(part) / len(records)
-                totals = counts if share == 1 else Totals(counts.tokens * share, counts.sequences * share, counts.records * share)
+                totals = (
+                    counts
+                    if share == 1
+                    else Totals(counts.tokens * share, counts.sequences * share, counts.records * share)
+                )
                 self._accumulate([records[i] for i in part], [fixed[i] for i in part], objective, totals, report, step)
                 began = time.perf_counter()
                 norm = self._accelerator.clip_grad_norm_(model.parameters(), self._train.max_grad_norm)
@@ -186,13 +197,17 @@ class Learner:
         return list(zip(old, reference, strict=True))
 
     @torch.no_grad()
-    def _logprobs_of(self, loaded: LoadedModel, records: Sequence[PolicyGradientRecord], report: UpdateReport) -> list[list[float]]:
+    def _logprobs_of(
+        self, loaded: LoadedModel, records: Sequence[PolicyGradientRecord], report: UpdateReport
+    ) -> list[list[float]]:
         began = time.perf_counter()
         out: list[list[float]] = [[] for _ in records]
         rows = [record.tokens for record in records]
         for group in batches(rows, self._train.token_budget):
             with autocast(loaded):
-                flat = token_logprobs(loaded.model, [rows[r] for r in group], [records[r].positions for r in group]).logprobs.tolist()
+                flat = token_logprobs(
+                    loaded.model, [rows[r] for r in group], [records[r].positions for r in group]
+                ).logprobs.tolist()
             at = 0
             for r in group:
                 out[r] = flat[at : at + len(records[r].positions)]
@@ -236,7 +251,11 @@ class Learner:
                     report.metrics[name] = report.metrics.get(name, 0.0) + number
 
     def _where_gradient_broke(self, step: int, norm: float) -> str:
-        bad = [n for n, p in self.loaded.model.named_parameters() if p.grad is not None and not torch.isfinite(p.grad).all()]
+        bad = [
+            n
+            for n, p in self.loaded.model.named_parameters()
+            if p.grad is not None and not torch.isfinite(p.grad).all()
+        ]
         return (
             f"step {step}: the gradient norm of policy {self.name!r} is {norm}; not finite in {len(bad)} tensors, first "
             f"{bad[0] if bad else '?'}. The weights are still those of the step before. A smaller train.learning_rate "
@@ -247,9 +266,13 @@ class Learner:
 
     def tensors(self) -> dict[str, torch.Tensor]:
         """Optimizer moments and the reference's weights, by name."""
-        names = [name for group in self._optimizer.param_groups for name in (self._names[id(p)] for p in group["params"])]
+        names = [
+            name for group in self._optimizer.param_groups for name in (self._names[id(p)] for p in group["params"])
+        ]
         found: dict[str, torch.Tensor] = {}
-        for name, state in zip(names, (self._optimizer.state[p] for g in self._optimizer.param_groups for p in g["params"]), strict=True):
+        for name, state in zip(
+            names, (self._optimizer.state[p] for g in self._optimizer.param_groups for p in g["params"]), strict=True
+        ):
             for key, value in state.items():
                 found[f"optimizer/{key}/{name}"] = torch.as_tensor(value)
         if self.reference is not None:
@@ -264,12 +287,16 @@ class Learner:
         state = self._scheduler.state_dict()
         return {"version": self.version, "updates": state["last_epoch"]}
 
-    def restore(self, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]) -> None:
+    def restore(
+        self, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]
+    ) -> None:
         """Take up a checkpoint: weights, moments, learning-rate schedule, reference."""
         parameters = dict(self.loaded.model.named_parameters())
         missing = sorted(set(parameters) - set(weights))
         if missing:
-            raise CheckpointError(f"the checkpoint of policy {self.name!r} lacks {len(missing)} tensors, first {missing[0]}")
+            raise CheckpointError(
+                f"the checkpoint of policy {self.name!r} lacks {len(missing)} tensors, first {missing[0]}"
+            )
         with torch.no_grad():
             for name, parameter in parameters.items():
                 parameter.copy_(weights[name])

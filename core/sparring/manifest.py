@@ -30,7 +30,10 @@ def manifest(text: str, resolved: str, host: Host, recipe: Recipe) -> dict[str, 
         "recipe": text,
         "resolved": resolved,
         "plugins": {plugin.name: plugin.version for plugin in host.plugins if not plugin.error},
-        "versions": {name: _version(name) for name in ("torch", "transformers", "accelerate", "tokenizers", "numpy", "open_spiel")},
+        "versions": {
+            name: _version(name)
+            for name in ("torch", "transformers", "accelerate", "tokenizers", "numpy", "open_spiel")
+        },
         "python": platform.python_version(),
         "platform": platform.platform(),
         "processor": _processor(),

@@ -30,7 +30,11 @@ CORE: tuple[Metric, ...] = (
     Metric("turns", "turns", "Trained turns since the run began."),
     Metric("episodes_failed", "episodes", "Episodes given up since the run began because something in them raised."),
     Metric("reward/*/*", "reward", "Mean return of the role in the game, after judges and the combiner."),
-    Metric("advantage/*/*/mean", "reward", "Mean advantage over the role's trained turns; near zero with a fitting baseline."),
+    Metric(
+        "advantage/*/*/mean",
+        "reward",
+        "Mean advantage over the role's trained turns; near zero with a fitting baseline.",
+    ),
     Metric("advantage/*/*/std", "reward", "Standard deviation of the same advantages."),
     Metric("illegal_rate/*", "share", "Share of the game's turns that were no legal move."),
     Metric("truncated_rate/*", "share", "Share of the game's turns cut off by max_tokens."),
@@ -40,17 +44,39 @@ CORE: tuple[Metric, ...] = (
     Metric("loss/*", "", "Objective of the policy, averaged over the step's optimizer steps."),
     Metric("grad_norm/*", "", "Norm of the policy's gradient before clipping, averaged likewise."),
     Metric("learning_rate/*", "", "Learning rate of the policy's last optimizer step."),
-    Metric("kl/*", "nats per token", "Mean estimated KL divergence of the policy from its reference at trained tokens."),
-    Metric("entropy/*", "nats per token", "Mean of minus the log-probability of trained tokens: an estimate of the policy's entropy."),
+    Metric(
+        "kl/*", "nats per token", "Mean estimated KL divergence of the policy from its reference at trained tokens."
+    ),
+    Metric(
+        "entropy/*",
+        "nats per token",
+        "Mean of minus the log-probability of trained tokens: an estimate of the policy's entropy.",
+    ),
     Metric("clip_rate/*", "share", "Share of trained tokens whose ratio was clipped."),
     Metric("ratio_max/*", "", "Largest ratio of the trained to the sampling policy at a trained token."),
-    Metric("logprob_gap/*", "nats", "Largest difference between the sampler's and the learner's log-probability, before the update."),
+    Metric(
+        "logprob_gap/*",
+        "nats",
+        "Largest difference between the sampler's and the learner's log-probability, before the update.",
+    ),
     Metric("tokens/sampled", "tokens", "Tokens sampled in the step."),
     Metric("tokens/rows", "tokens", "Tokens of the step's rows as they were played."),
-    Metric("tokens/computed", "tokens", "Tokens the learner ran forward and backward after sharing equal prefixes, an epoch."),
-    Metric("seconds/*", "seconds", "Wall time of a verb of the step: plan, play, judge, estimate, build, update, publish, evaluate, save."),
+    Metric(
+        "tokens/computed",
+        "tokens",
+        "Tokens the learner ran forward and backward after sharing equal prefixes, an epoch.",
+    ),
+    Metric(
+        "seconds/*",
+        "seconds",
+        "Wall time of a verb of the step: plan, play, judge, estimate, build, update, publish, evaluate, save.",
+    ),
     Metric("seconds/model/*", "seconds", "Wall time inside the model: sample, forward, backward, optimizer."),
-    Metric("framework_share", "share", "Share of the step's wall time spent outside the model's sampling, forward, backward and optimizer."),
+    Metric(
+        "framework_share",
+        "share",
+        "Share of the step's wall time spent outside the model's sampling, forward, backward and optimizer.",
+    ),
 )
 
 

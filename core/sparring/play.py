@@ -120,7 +120,11 @@ class EpisodeTable:
                 raise SparringError(f"role {role!r} is held by the player {held.name!r}, which needs a state to act on")
             player = self._plan.game.info.roles.index(role)
             texts = [
-                write(held.player.act(player, state, SeededChance(*self._plan.key, "player", self._plan.number, number, i)))
+                write(
+                    held.player.act(
+                        player, state, SeededChance(*self._plan.key, "player", self._plan.number, number, i)
+                    )
+                )
                 for i in range(n)
             ]
             return [
@@ -169,7 +173,7 @@ class EpisodeTable:
     def reward(self, turn: Turn, part: str, value: float) -> None:
         turn.rewards[part] = turn.rewards.get(part, 0.0) + value
 
-    def label(self, turn: Turn, **labels: str | int | float | bool) -> None:
+    def label(self, turn: Turn, **labels: str | float | bool) -> None:
         turn.labels.update(labels)
 
     def note(self, **facts: object) -> None:
@@ -205,7 +209,12 @@ class Hall:
         self._judgements.append((judge, fields, future))
         return future
 
-    def play(self, plans: Sequence[EpisodePlan], step: int, more: Callable[[Sequence[Episode]], Sequence[EpisodePlan]] | None = None) -> list[Episode]:
+    def play(
+        self,
+        plans: Sequence[EpisodePlan],
+        step: int,
+        more: Callable[[Sequence[Episode]], Sequence[EpisodePlan]] | None = None,
+    ) -> list[Episode]:
         """Play ``plans`` to their end; episodes come back in the order of their plans.
 
         Whenever an episode has ended ``more(finished)`` may add plans. An episode that raises is kept with its
@@ -221,9 +230,13 @@ class Hall:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
 
-    async def _run(self, plans: Sequence[EpisodePlan], step: int, more: Callable[[Sequence[Episode]], Sequence[EpisodePlan]] | None) -> list[Episode]:
+    async def _run(
+        self, plans: Sequence[EpisodePlan], step: int, more: Callable[[Sequence[Episode]], Sequence[EpisodePlan]] | None
+    ) -> list[Episode]:
         tables: list[EpisodeTable] = []
-        live: dict[asyncio.Task[None], None] = {}  # a set in the order of starting, so that what happens is the same each time
+        live: dict[
+            asyncio.Task[None], None
+        ] = {}  # a set in the order of starting, so that what happens is the same each time
 
         def start(new: Sequence[EpisodePlan]) -> None:
             for plan in new:
@@ -258,7 +271,7 @@ class Hall:
                 mine = [(fields, future) for j, fields, future in waiting if j is judge]
                 try:
                     verdicts = judge.judge([fields for fields, _ in mine])
-                except Exception as error:
+                except Exception as error:  # noqa: BLE001  # a plugin may raise anything
                     for _, future in mine:
                         if not future.done():
                             future.set_exception(EpisodeError(f"judge {type(judge).__name__} failed: {error!r}"))
@@ -272,8 +285,10 @@ class Hall:
             began = time.perf_counter()
             try:
                 completions = self.generator.generate([a.request for a in asked])
-            except Exception as error:
-                failure = error if isinstance(error, SparringError) else GenerationError(f"the generator failed: {error!r}")
+            except Exception as error:  # noqa: BLE001  # so may a generator
+                failure = (
+                    error if isinstance(error, SparringError) else GenerationError(f"the generator failed: {error!r}")
+                )
                 failure.__cause__ = error
                 for a in asked:
                     if not a.future.done():
@@ -293,6 +308,6 @@ async def _play_one(plan: EpisodePlan, table: EpisodeTable) -> None:
         await plan.scheme.play(table)
     except (GameError, GenerationError) as error:
         raise type(error)(f"episode {plan.number} of {plan.game.info.name} (start {plan.start}): {error}") from error
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  # so may a scheme
         table.episode.error = f"{type(error).__name__}: {error}"
     table.episode.facts["ended"] = True

@@ -24,7 +24,9 @@ class Pool:
     def held(self, policy: str, version: int) -> Held:
         name = f"{policy}@{version}"
         if name not in self._held:
-            raise SparringError(f"the opponent sampler asks for {name}, which the pool does not keep (kept: {', '.join(self._held) or 'none'})")
+            raise SparringError(
+                f"the opponent sampler asks for {name}, which the pool does not keep (kept: {', '.join(self._held) or 'none'})"
+            )
         return Held(name, version)
 
     def keep(self, policy: str, learner: Learner, versions: Sequence[int]) -> None:
@@ -57,6 +59,8 @@ class Pool:
             for name, loaded in self._held.items()
         }
 
-    def load(self, names: Sequence[str], tensors: Mapping[str, Mapping[str, Any]], learners: Mapping[str, Learner]) -> None:
+    def load(
+        self, names: Sequence[str], tensors: Mapping[str, Mapping[str, Any]], learners: Mapping[str, Learner]
+    ) -> None:
         for name in names:
             self._add(name, learners[name.partition("@")[0]].loaded, tensors[f"pool-{name}"])

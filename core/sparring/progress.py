@@ -38,7 +38,9 @@ class Progress:
     def sparring_step_ended(self, event: StepEnded) -> None:
         self.step, self.steps = event.step, event.steps
         self.shown |= event.metrics
-        self.headline = self.headline or next((name for name in event.metrics if name.startswith("eval/") and not name.endswith("/uniform")), "")
+        self.headline = self.headline or next(
+            (name for name in event.metrics if name.startswith("eval/") and not name.endswith("/uniform")), ""
+        )
         if self.headline in event.metrics:
             self.history.append(event.metrics[self.headline])
         self.changed(event.metrics)
@@ -62,7 +64,11 @@ class Progress:
             if name.startswith("eval/"):
                 rows.append((name[5:], f"{value:.4f}"))
         for prefix in ("reward/", "illegal_rate/", "kl/", "loss/", "grad_norm/"):
-            rows += [(name, f"{value:+.4f}" if prefix == "reward/" else f"{value:.4f}") for name, value in self.shown.items() if name.startswith(prefix)]
+            rows += [
+                (name, f"{value:+.4f}" if prefix == "reward/" else f"{value:.4f}")
+                for name, value in self.shown.items()
+                if name.startswith(prefix)
+            ]
         seconds = sum(v for n, v in self.shown.items() if n.startswith("seconds/") and n.count("/") == 1)
         if seconds and "tokens/sampled" in self.shown:
             rows.append(("sampled tokens/s", f"{self.shown['tokens/sampled'] / seconds:,.0f}"))
@@ -85,7 +91,10 @@ class _Plain(Progress):
         self._last = now
         rewards = [f"{n} {v:+.3f}" for n, v in metrics.items() if n.startswith("reward/")]
         illegal = [f"{n} {v:.3f}" for n, v in metrics.items() if n.startswith("illegal_rate/")]
-        print(f"step {self.step}/{self.steps}  " + "  ".join([*evaluated, *rewards, *illegal, f"to go {self.remaining}"]), flush=True)
+        print(
+            f"step {self.step}/{self.steps}  " + "  ".join([*evaluated, *rewards, *illegal, f"to go {self.remaining}"]),
+            flush=True,
+        )
 
 
 def sparkline(values: list[float], width: int = 48) -> str:

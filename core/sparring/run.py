@@ -75,7 +75,9 @@ class Run:
     def _load(self) -> None:
         newest = checkpoint.latest(self.folder.path)
         if newest is None:
-            raise CheckpointError(f"{self.folder.path} has no whole checkpoint to resume from; start again in another folder with --out")
+            raise CheckpointError(
+                f"{self.folder.path} has no whole checkpoint to resume from; start again in another folder with --out"
+            )
         saved = checkpoint.load(newest)
         self.trainer.load(saved.state["trainer"], saved.tensors, saved.weights)
         best = saved.state["best"]
@@ -132,7 +134,9 @@ class Run:
             try:
                 tracker.log(self.trainer.counters.step, metrics)
             except OSError as error:
-                raise RunFolderError(f"cannot write metrics into {self.folder.path}: {error}; free space, then --resume") from error
+                raise RunFolderError(
+                    f"cannot write metrics into {self.folder.path}: {error}; free space, then --resume"
+                ) from error
 
     def _note_best(self, metrics: Mapping[str, float]) -> None:
         name = self.recipe.checkpoint.keep_best

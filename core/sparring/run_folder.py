@@ -31,7 +31,9 @@ class RunFolder:
         try:
             self._lock.acquire(timeout=0)
         except Timeout:
-            raise RunFolderError(f"{path} is in use by another run; wait for it, or choose another folder with --out") from None
+            raise RunFolderError(
+                f"{path} is in use by another run; wait for it, or choose another folder with --out"
+            ) from None
 
     @classmethod
     def create(cls, path: Path) -> RunFolder:
@@ -46,7 +48,9 @@ class RunFolder:
                 )
             return cls(path)
         except OSError as error:
-            raise RunFolderError(f"cannot write to {path}: {error.strerror or error}; choose another folder with --out") from error
+            raise RunFolderError(
+                f"cannot write to {path}: {error.strerror or error}; choose another folder with --out"
+            ) from error
 
     @classmethod
     def open(cls, path: Path) -> RunFolder:

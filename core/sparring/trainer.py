@@ -15,6 +15,7 @@ resume.
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -27,7 +28,17 @@ from sparring.chance import SeededChance
 from sparring.errors import EpisodeError, NumericsError
 from sparring.evaluation import Evaluation
 from sparring.game import Game
-from sparring.interfaces import AdvantageEstimator, Evaluator, Generator, Judge, LoadedModel, Objective, OpponentSampler, Sampling, Stateful
+from sparring.interfaces import (
+    AdvantageEstimator,
+    Evaluator,
+    Generator,
+    Judge,
+    LoadedModel,
+    Objective,
+    OpponentSampler,
+    Sampling,
+    Stateful,
+)
 from sparring.interfaces import RoleScheme as RoleSchemeProtocol
 from sparring.learner import Learner, Totals
 from sparring.play import EpisodePlan, Hall, Held
@@ -84,7 +95,9 @@ class Trainer:
         self.recipe, self.entries, self.learners, self.generator, self.hall = recipe, entries, learners, generator, hall
         self.opponents, self.evaluators = opponents, evaluators
         self.pool = Pool(generator)
-        self.counters = Counters(groups=[0] * len(entries), entry_episodes=[0] * len(entries), entry_turns=[0] * len(entries))
+        self.counters = Counters(
+            groups=[0] * len(entries), entry_episodes=[0] * len(entries), entry_turns=[0] * len(entries)
+        )
         self._seconds: dict[str, float] = defaultdict(float)
         for name, learner in learners.items():
             generator.publish(name, learner.loaded)
@@ -137,7 +150,7 @@ class Trainer:
             expected += sum(self._turns_expected(plan.entry) for plan in group)
 
         def more(ended: Sequence[Episode]) -> list[EpisodePlan]:
-            turns = sum(turn.trained for episode in ended for turn in episode.turns)
+            turns: float = sum(turn.trained for episode in ended for turn in episode.turns)
             live = plans[:]
             known = {episode.number for episode in ended}
             turns += sum(self._turns_expected(plan.entry) for plan in live if plan.number not in known)
@@ -171,7 +184,9 @@ class Trainer:
             holders = self._seat(entry, number)
             key = (self.recipe.train.seed,)
             plans.append(
-                EpisodePlan(number, entry.number, entry.game, entry.scheme, holders, entry.judges, entry.sampling, start, key)
+                EpisodePlan(
+                    number, entry.number, entry.game, entry.scheme, holders, entry.judges, entry.sampling, start, key
+                )
             )
         return plans
 
@@ -229,7 +244,7 @@ class Trainer:
         for key, trajectories in by_estimator.items():
             for trajectory, advantages in zip(trajectories, made[key].estimate(trajectories), strict=True):
                 for turn, advantage in zip(trajectory.turns, advantages, strict=True):
-                    if advantage != advantage or advantage in (float("inf"), float("-inf")):
+                    if not math.isfinite(advantage):
                         raise NumericsError(
                             f"step {self.counters.step}: the advantage of {turn.role} in episode {trajectory.episode} is {advantage} "
                             f"(reward {turn.reward}, parts {turn.rewards}); its judge or estimator is at fault"
@@ -343,7 +358,12 @@ class Trainer:
         """Tensor files of a checkpoint: one for each learner and one for each pool member, which never changes."""
         return {f"learner-{n}": learner.tensors() for n, learner in self.learners.items()} | self.pool.tensors()
 
-    def load(self, state: Mapping[str, Any], tensors: Mapping[str, Mapping[str, Any]], weights: Mapping[str, Mapping[str, Any]]) -> None:
+    def load(
+        self,
+        state: Mapping[str, Any],
+        tensors: Mapping[str, Mapping[str, Any]],
+        weights: Mapping[str, Mapping[str, Any]],
+    ) -> None:
         self.counters = Counters(**state["counters"])
         for name, learner in self.learners.items():
             learner.restore(state["learners"][name], tensors[f"learner-{name}"], weights[name])

@@ -26,7 +26,7 @@ class Event:
     probability: float = 1.0  # of the drawn option; 1 for an action
 
 
-class _NeedsBranch(Exception):
+class _NeedsBranch(Exception):  # noqa: N818  # control flow, not an error
     def __init__(self, options: Sequence[object], probabilities: Sequence[float]) -> None:
         self.options, self.probabilities = options, probabilities
 
@@ -39,7 +39,7 @@ class _Scripted:
 
     def pick(self, options: Sequence[T], probabilities: Sequence[float] | None = None) -> T:
         if self._at == len(self._script):
-            raise _NeedsBranch(options, probabilities or [1 / len(options)] * len(options))
+            raise _NeedsBranch(options, [1 / len(options)] * len(options) if probabilities is None else probabilities)
         self._at += 1
         return options[self._script[self._at - 1]]
 
@@ -51,7 +51,10 @@ class _Scripted:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A history and the state it leads to. ``state.to_act()`` is empty at the leaves."""
+    """A history and the state it leads to. ``state.to_act()`` is empty at the leaves.
+
+    The state is for looking at: a move that lets it draw another chance event has nobody to draw it.
+    """
 
     history: tuple[Event, ...]
     state: State
@@ -83,7 +86,9 @@ def walk(game: Game, *, limit: int = 1_000_000) -> Iterator[Node]:
             continue
         seen += 1
         if seen > limit:
-            raise GameError(f"the tree of {game.info.name} has more than {limit} nodes; raise limit or use smaller parameters")
+            raise GameError(
+                f"the tree of {game.info.name} has more than {limit} nodes; raise limit or use smaller parameters"
+            )
         yield Node(history, state, probability)
         players = state.to_act()
         if not players:

@@ -28,7 +28,10 @@ class GroupRelativeParams(Params):
     def contradictions(self, recipe: Recipe) -> list[tuple[str, str]]:
         """A group of one has advantage zero: nothing would be learned."""
         return [
-            (f"play.{number}.group_size", "group_relative compares episodes from the same start; it needs a group_size of at least 2")
+            (
+                f"play.{number}.group_size",
+                "group_relative compares episodes from the same start; it needs a group_size of at least 2",
+            )
             for number, entry in enumerate(recipe.play)
             if entry.group_size == 1 and "start" in self.key and (entry.advantage or recipe.advantage).params == self
         ]

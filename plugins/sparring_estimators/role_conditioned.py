@@ -19,7 +19,9 @@ from sparring_estimators.keys import key_of
 
 
 class RoleConditionedParams(Params):
-    key: list[str] = Field(["game", "role"], description="Labels that have a baseline of their own for each combination.")
+    key: list[str] = Field(
+        ["game", "role"], description="Labels that have a baseline of their own for each combination."
+    )
     decay: float = Field(
         0.95, ge=0, lt=1, description="Weight of the past in a baseline; 0.95 forgets half in about 14 trajectories."
     )

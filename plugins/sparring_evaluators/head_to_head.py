@@ -20,7 +20,8 @@ class HeadToHeadParams(Params):
         default_factory=list, description="Opponents that are no policy: random, equilibrium, minimax, …"
     )
     models: dict[str, Annotated[Choice[ModelSource], component("model", unnamed=("pretrained", "path"))]] = Field(
-        default_factory=dict, description="Opponents with weights of their own, by the name to log them under: a folder, a run, a checkpoint."
+        default_factory=dict,
+        description="Opponents with weights of their own, by the name to log them under: a folder, a run, a checkpoint.",
     )
     episodes: int = Field(200, ge=2, description="Matches against each opponent, half in either seat.")
     policy: str = Field("", description="Which policy; empty for the first trainable one.")
@@ -39,7 +40,9 @@ class HeadToHead:
         self.params = params
         self._game = params.game.make()
         if self._game.info.players != 2:
-            raise SparringError(f"head_to_head needs a game of two players; {self._game.info.name} has {self._game.info.players}")
+            raise SparringError(
+                f"head_to_head needs a game of two players; {self._game.info.name} has {self._game.info.players}"
+            )
         self._loaded: dict[str, Any] = {}
 
     def evaluate(self, run: Evaluation) -> Mapping[str, float]:
@@ -61,7 +64,9 @@ class HeadToHead:
 
 
 def _no_examples(n: int) -> list[Any]:
-    raise SparringError("an opponent's model must be a finished one; 'tiny' is built for a run and has no weights of its own")
+    raise SparringError(
+        "an opponent's model must be a finished one; 'tiny' is built for a run and has no weights of its own"
+    )
 
 
 def score(episodes: Sequence[Episode], seats: Sequence[int]) -> dict[str, float]:

@@ -188,10 +188,14 @@ def positions(game: Game, run: Evaluation, policy: str) -> list[Position]:
     """
     twin = game.info.twin
     if twin is None:
-        raise SparringError(f"nash_conv needs a game with an exact twin; {game.info.name} with these parameters has none")
+        raise SparringError(
+            f"nash_conv needs a game with an exact twin; {game.info.name} with these parameters has none"
+        )
     scheme, _ = run.setting(game)
     if not isinstance(scheme, SeatScheme):
-        raise SparringError(f"nash_conv needs a scheme that can show positions, as turn_based does; got {type(scheme).__name__}")
+        raise SparringError(
+            f"nash_conv needs a scheme that can show positions, as turn_based does; got {type(scheme).__name__}"
+        )
     import pyspiel
 
     system = getattr(getattr(scheme, "params", None), "system", "")
@@ -202,7 +206,10 @@ def positions(game: Game, run: Evaluation, policy: str) -> list[Position]:
     for node in walk(game):
         if node.terminal:
             continue
-        parent = next((seats_at[node.history[:n]] for n in range(len(node.history) - 1, -1, -1) if node.history[:n] in seats_at), fresh)
+        parent = next(
+            (seats_at[node.history[:n]] for n in range(len(node.history) - 1, -1, -1) if node.history[:n] in seats_at),
+            fresh,
+        )
         seats = [scheme.seat(s.player, s.role, s.conversation.fork()) for s in parent]
         for seat, old in zip(seats, parent, strict=True):
             seat.read, seat.entries = old.read, old.entries
@@ -221,7 +228,9 @@ def positions(game: Game, run: Evaluation, policy: str) -> list[Position]:
             other.apply_action(twin.action(event.text, event.player))
         key = other.information_state_string(player)
         actions = node.state.legal_actions(player) or []
-        position = Position(key, player, actions, [twin.action(a, player) for a in actions], context, tuple(own), node.state)
+        position = Position(
+            key, player, actions, [twin.action(a, player) for a in actions], context, tuple(own), node.state
+        )
         known = found.setdefault(key, position)
         if known.context != context:
             raise GameError(

@@ -8,9 +8,15 @@ from sparring import Generator, Params
 
 
 class TransformersParams(Params):
-    prefill_tokens: int = Field(8192, ge=1, description="Most prompt tokens in one call of the model, shared prefixes counted once.")
+    prefill_tokens: int = Field(
+        8192, ge=1, description="Most prompt tokens in one call of the model, shared prefixes counted once."
+    )
     decode_batch: int = Field(256, ge=1, description="Most distinct sequences in one decoding call.")
-    segment_tokens: int = Field(1024, ge=1, description="Most tokens that attend to each other when prompts that share a prefix are run as a tree.")
+    segment_tokens: int = Field(
+        1024,
+        ge=1,
+        description="Most tokens that attend to each other when prompts that share a prefix are run as a tree.",
+    )
 
 
 def make_transformers(params: TransformersParams) -> Generator:

@@ -40,7 +40,9 @@ class TransformersGenerator:
 
     def _model(self, policy: str) -> tuple[LoadedModel, frozenset[int]]:
         if policy not in self._models:
-            raise GenerationError(f"no weights were published for {policy!r} (published: {', '.join(self._models) or 'none'})")
+            raise GenerationError(
+                f"no weights were published for {policy!r} (published: {', '.join(self._models) or 'none'})"
+            )
         return self._models[policy]
 
     @torch.no_grad()
@@ -61,7 +63,10 @@ class TransformersGenerator:
         for group in batches(whole, self._params.prefill_tokens, self._params.segment_tokens):
             with autocast(loaded):
                 flat = token_logprobs(
-                    loaded.model, [whole[r] for r in group], [where[r] for r in group], segment_tokens=self._params.segment_tokens
+                    loaded.model,
+                    [whole[r] for r in group],
+                    [where[r] for r in group],
+                    segment_tokens=self._params.segment_tokens,
                 ).logprobs.tolist()
             at = 0
             for r in group:
@@ -78,7 +83,13 @@ class TransformersGenerator:
         completions = [Completion([], [], "length") for _ in requests]
         live = list(range(len(requests)))
         while live:
-            tokens, logprobs = self._sample(loaded, grown.states, [at[i] for i in live], [requests[i] for i in live], len(completions[live[0]].tokens))
+            tokens, logprobs = self._sample(
+                loaded,
+                grown.states,
+                [at[i] for i in live],
+                [requests[i] for i in live],
+                len(completions[live[0]].tokens),
+            )
             children: dict[tuple[int, int], int] = {}
             still: list[int] = []
             for i, token, logprob in zip(live, tokens, logprobs, strict=True):
@@ -113,7 +124,9 @@ class TransformersGenerator:
         device = loaded.model.device
         return _Sequences(torch.cat(states)[last.to(device)], slots.to(device), lengths.to(device))
 
-    def _run_segments(self, loaded: LoadedModel, forest: PrefixForest, numbers: Sequence[int], store: KeyValueStore) -> torch.Tensor:
+    def _run_segments(
+        self, loaded: LoadedModel, forest: PrefixForest, numbers: Sequence[int], store: KeyValueStore
+    ) -> torch.Tensor:
         start = forest.segments[numbers[0]].start
         final = forest.segments[numbers[-1]]
         end = final.start + len(final.parents)
@@ -124,13 +137,17 @@ class TransformersGenerator:
         store.used += end - start
         return states
 
-    def _extend(self, loaded: LoadedModel, old: _Sequences, children: Sequence[tuple[int, int]], store: KeyValueStore) -> _Sequences:
+    def _extend(
+        self, loaded: LoadedModel, old: _Sequences, children: Sequence[tuple[int, int]], store: KeyValueStore
+    ) -> _Sequences:
         """One token more for each (parent sequence, token)."""
         device = loaded.model.device
         parents = torch.tensor([parent for parent, _ in children], device=device)
         lengths = old.lengths[parents]
         slots = torch.cat([old.slots[parents], old.slots.new_zeros(len(children), 1)], dim=1)
-        slots[torch.arange(len(children), device=device), lengths] = store.used + torch.arange(len(children), device=device)
+        slots[torch.arange(len(children), device=device), lengths] = store.used + torch.arange(
+            len(children), device=device
+        )
         visible = torch.arange(slots.shape[1], device=device)[None, :] <= lengths[:, None]
         positions = lengths.tolist()
         states: list[torch.Tensor] = []
@@ -138,7 +155,9 @@ class TransformersGenerator:
             part = slice(a, a + self._params.decode_batch)
             plan = AttentionPlan(slots=slots[part], visible=visible[part], store=store)
             with autocast(loaded):
-                states.append(hidden_states(loaded.model, [token for _, token in children[part]], positions[part], plan))
+                states.append(
+                    hidden_states(loaded.model, [token for _, token in children[part]], positions[part], plan)
+                )
             store.used += len(children[part])
         return _Sequences(torch.cat(states), slots, lengths + 1)
 
@@ -155,7 +174,9 @@ class TransformersGenerator:
         for a in range(0, len(keys), self._params.decode_batch):
             part = keys[a : a + self._params.decode_batch]
             with autocast(loaded):
-                logits = head(loaded.model, states[torch.tensor([sequence for sequence, _ in part], device=states.device)])
+                logits = head(
+                    loaded.model, states[torch.tensor([sequence for sequence, _ in part], device=states.device)]
+                )
             logps = distributions(logits, [sampling for _, sampling in part])
             cumulative = logps.double().exp().cumsum(-1)
             members = [rows[key] for key in part]

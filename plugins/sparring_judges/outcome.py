@@ -22,7 +22,9 @@ class OutcomeParams(Params):
         "utility", description="utility: the game's own returns; result: +1 for a win, -1 for a loss."
     )
     scale: float = Field(1.0, gt=0, description="Multiplies the game's own returns.")
-    illegal_self: float | None = Field(None, description="For who ended the match by an illegal move; None: the forfeit's return.")
+    illegal_self: float | None = Field(
+        None, description="For who ended the match by an illegal move; None: the forfeit's return."
+    )
     illegal_other: float | None = Field(None, description="For everybody else then; None: the forfeit's return.")
     draw: float = Field(0.0, description="For a draw, in the mode result.")
     truncated: float = Field(0.0, description="For a match that was cut off.")
@@ -36,7 +38,10 @@ class OutcomeJudge:
 
     def judge(self, items: Sequence[Mapping[str, Any]]) -> list[Verdict]:
         """Items have ``outcome``, an `Outcome`. A verdict has one value per player."""
-        return [Verdict(tuple(self._value(item["outcome"], p) for p in range(len(item["outcome"].returns)))) for item in items]
+        return [
+            Verdict(tuple(self._value(item["outcome"], p) for p in range(len(item["outcome"].returns))))
+            for item in items
+        ]
 
     def _value(self, outcome: Outcome, player: int) -> float:
         kind = outcome.kinds[player]

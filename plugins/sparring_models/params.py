@@ -16,12 +16,18 @@ class TinyParams(Params):
     heads: int = Field(4, ge=1, description="Attention heads.")
     kv_heads: int = Field(2, ge=1, description="Key and value heads; divides the number of heads.")
     ffn_multiple: int = Field(3, ge=1, description="Width of the feed-forward layers, as a multiple of `hidden`.")
-    vocabulary: int = Field(512, ge=264, description="Most tokens; the 256 bytes and the chat's marks always have one each.")
+    vocabulary: int = Field(
+        512, ge=264, description="Most tokens; the 256 bytes and the chat's marks always have one each."
+    )
     max_length: int = Field(8192, ge=64, description="Longest row, in tokens.")
-    warmup_examples: int = Field(2048, ge=1, description="Transcripts of random legal play to make the tokenizer of and to imitate.")
-    warmup_steps: int = Field(300, ge=0, description="Most optimizer steps of imitation; 0 leaves the weights random.")
+    warmup_examples: int = Field(
+        2048, ge=1, description="Transcripts of random legal play to make the tokenizer of and to imitate."
+    )
+    warmup_steps: int = Field(150, ge=0, description="Most optimizer steps of imitation; 0 leaves the weights random.")
     warmup_learning_rate: float = Field(3e-3, gt=0, description="Highest learning rate of the imitation.")
-    warmup_tokens: int = Field(2048, ge=64, description="Most tokens of one imitation step, shared prefixes counted once.")
+    warmup_tokens: int = Field(
+        512, ge=64, description="Most tokens of one imitation step, shared prefixes counted once."
+    )
     warmup_gap: float = Field(
         0.005,
         ge=0,
@@ -31,7 +37,9 @@ class TinyParams(Params):
     @model_validator(mode="after")
     def _heads_fit(self) -> TinyParams:
         if self.hidden != HEAD_DIM * self.heads:
-            raise ValueError(f"'hidden' must be {HEAD_DIM} for each head, so {HEAD_DIM * self.heads} with heads={self.heads}; got {self.hidden}")
+            raise ValueError(
+                f"'hidden' must be {HEAD_DIM} for each head, so {HEAD_DIM * self.heads} with heads={self.heads}; got {self.hidden}"
+            )
         if self.heads % self.kv_heads:
             raise ValueError(f"'kv_heads' must divide heads={self.heads}; got {self.kv_heads}")
         return self
@@ -42,7 +50,9 @@ class Smollm2Params(Params):
 
 
 class PretrainedParams(Params):
-    path: str = Field(min_length=1, description="A model's folder, a hub name, or the folder of a Sparring run or checkpoint.")
+    path: str = Field(
+        min_length=1, description="A model's folder, a hub name, or the folder of a Sparring run or checkpoint."
+    )
     policy: str = Field("main", description="Which policy of a run or checkpoint.")
 
 

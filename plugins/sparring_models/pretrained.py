@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -48,7 +48,9 @@ class Pretrained:
         if not path.is_dir():
             if _HUB_NAME.fullmatch(given) and not path.exists():
                 return given
-            raise ModelError(f"there is no model folder {given}; give a folder with config.json and safetensors, or a hub name like owner/name")
+            raise ModelError(
+                f"there is no model folder {given}; give a folder with config.json and safetensors, or a hub name like owner/name"
+            )
         if (path / "config.json").is_file():
             return str(path)
         checkpoint = newest_checkpoint(path)
@@ -58,8 +60,12 @@ class Pretrained:
             return str(found)
         known = sorted(p.parent.name for p in policies.glob("*/config.json"))
         if known:
-            raise ModelError(f"{checkpoint} has no policy '{self.params.policy}'; it has {', '.join(known)}: set policy")
-        raise ModelError(f"{given} holds no config.json and no Sparring checkpoint; give a model's folder or that of a run with a checkpoint")
+            raise ModelError(
+                f"{checkpoint} has no policy '{self.params.policy}'; it has {', '.join(known)}: set policy"
+            )
+        raise ModelError(
+            f"{given} holds no config.json and no Sparring checkpoint; give a model's folder or that of a run with a checkpoint"
+        )
 
 
 def newest_checkpoint(folder: Path) -> Path:
@@ -74,17 +80,20 @@ def load_pretrained(name: str) -> LoadedModel:
 
     remedy = "give a folder that holds config.json, tokenizer.json and model.safetensors, or a hub name that can be reached from here"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)  # type: ignore[no-untyped-call]  # transformers has no types here
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
         with torch.random.fork_rng(devices=[]):  # weights that a file lacks are drawn, if only to be refused below
-            model, report = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(  # a pair, which its types do not say
                 name, dtype=torch.float32, trust_remote_code=False, use_safetensors=True, output_loading_info=True
             )
+            model, report = loaded
     except Exception as error:  # transformers and the hub's client raise many kinds
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelError(f"the model {name} cannot be loaded: {reason[0]}\n  {remedy}") from error
     for problem in ("missing_keys", "mismatched_keys"):
         if report[problem]:
-            raise ModelError(f"the model {name} is not whole: {len(report[problem])} {problem.replace('_', ' ')}, such as {min(report[problem])}")
+            raise ModelError(
+                f"the model {name} is not whole: {len(report[problem])} {problem.replace('_', ' ')}, such as {min(report[problem])}"
+            )
     if not tokenizer.chat_template:
         tokenizer.chat_template = PLAIN_TEMPLATE
     return LoadedModel(model.eval(), tokenizer)

@@ -55,7 +55,9 @@ class Tiny:
         except SparringError as error:
             raise ModelError(f"the model 'tiny' is made of the run's own play, which failed: {error}") from error
         if not any(role == "assistant" for transcript in transcripts for role, _ in transcript):
-            raise ModelError("the model 'tiny' is made of examples of play and was given none with an answer; use a pretrained model")
+            raise ModelError(
+                "the model 'tiny' is made of examples of play and was given none with an answer; use a pretrained model"
+            )
         tokenizer = build_tokenizer(transcripts, self.params.vocabulary, self.params.max_length)
         model = self._build(len(tokenizer), tokenizer.eos_token_id, context.seed)
         warm_up(model, rows_of(transcripts, ChatFormat(tokenizer)), self.params, context.seed)
@@ -73,7 +75,8 @@ class Tiny:
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             # Not torch.manual_seed, which would seed the GPUs' generators too.
             torch.default_generator.manual_seed(key_of(seed, "tiny", "weights") % 2**63)
-            return LlamaForCausalLM(config).float()
+            model: PreTrainedModel = LlamaForCausalLM(config).float()
+            return model
 
 
 def build_tokenizer(transcripts: Sequence[Transcript], vocabulary: int, max_length: int) -> PreTrainedTokenizerFast:
@@ -82,14 +85,21 @@ def build_tokenizer(transcripts: Sequence[Transcript], vocabulary: int, max_leng
     from transformers import PreTrainedTokenizerFast
 
     tokenizer = Tokenizer(models.BPE())
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]  # a property
-    tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]  # a property
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
-        vocab_size=vocabulary, special_tokens=MARKS, initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()), show_progress=False
+        vocab_size=vocabulary,
+        special_tokens=MARKS,
+        initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet()),
+        show_progress=False,
     )
     tokenizer.train_from_iterator((text for transcript in transcripts for _, text in transcript), trainer)
     made = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, eos_token=END, pad_token=END, additional_special_tokens=MARKS[:-1], model_max_length=max_length
+        tokenizer_object=tokenizer,
+        eos_token=END,
+        pad_token=END,
+        additional_special_tokens=MARKS[:-1],
+        model_max_length=max_length,
     )
     made.chat_template = TEMPLATE
     return made
@@ -147,7 +157,9 @@ def warm_up(model: PreTrainedModel, rows: Sequence[ImitationRow], params: TinyPa
     """
     least = entropy_of(rows)
     order = list(batches([row.tokens for row in rows], params.warmup_tokens))
-    optimizer = torch.optim.AdamW(model.parameters(), lr=params.warmup_learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=params.warmup_learning_rate, betas=(0.9, 0.98), weight_decay=0.0, fused=True
+    )
     shuffle = random.Random(key_of(seed, "tiny", "order"))
     model.train()
     gap = math.inf

@@ -10,7 +10,9 @@ from sparring import Objective, Params
 
 
 class PolicyGradientParams(Params):
-    kl_coef: float = Field(0.0, ge=0, description="Weight of the KL divergence to the policy's reference; 0 keeps no reference.")
+    kl_coef: float = Field(
+        0.0, ge=0, description="Weight of the KL divergence to the policy's reference; 0 keeps no reference."
+    )
     kl_estimator: Literal["k2", "k3"] = Field(
         "k3",
         description="Per token with d = log(reference / policy): k3 is exp(d) - d - 1 (GRPO), k2 is d squared / 2, whose gradient is "
@@ -19,7 +21,9 @@ class PolicyGradientParams(Params):
     normalize: Literal["token_mean", "sequence_mean", "token_sum", "constant"] = Field(
         "token_mean", description="How token losses become one number: see `sparring.learner.ObjectiveBatch.reduce`."
     )
-    constant: float | None = Field(None, gt=0, description="Divisor of `normalize: constant`, in tokens (SPIRAL: the maximum length).")
+    constant: float | None = Field(
+        None, gt=0, description="Divisor of `normalize: constant`, in tokens (SPIRAL: the maximum length)."
+    )
 
     @model_validator(mode="after")
     def _constant_goes_with_constant(self) -> PolicyGradientParams:
@@ -31,8 +35,12 @@ class PolicyGradientParams(Params):
 
 
 class PpoClipParams(PolicyGradientParams):
-    clip_eps: float = Field(0.2, gt=0, lt=1, description="The ratio to the sampling policy is clipped to 1 - clip_eps from below.")
-    clip_eps_high: float | None = Field(None, gt=0, description="To 1 + clip_eps_high from above; None: the same as clip_eps.")
+    clip_eps: float = Field(
+        0.2, gt=0, lt=1, description="The ratio to the sampling policy is clipped to 1 - clip_eps from below."
+    )
+    clip_eps_high: float | None = Field(
+        None, gt=0, description="To 1 + clip_eps_high from above; None: the same as clip_eps."
+    )
 
 
 def make_policy_gradient(params: PolicyGradientParams) -> Objective:

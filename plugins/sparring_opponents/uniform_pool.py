@@ -28,7 +28,10 @@ class UniformPool:
         self._members: list[int] = []
 
     def assign(self, roles: Sequence[str], version: int, chance: Chance) -> dict[str, int | None]:
-        choices: list[int | None] = [*self._members, *([None] if self.params.include_current or not self._members else [])]
+        choices: list[int | None] = [
+            *self._members,
+            *([None] if self.params.include_current or not self._members else []),
+        ]
         opponent = chance.pick(choices)
         seat = {"first": roles[0], "last": roles[-1]}.get(self.params.seat) or chance.pick(roles)
         return {role: None if role == seat else opponent for role in roles}

@@ -35,9 +35,15 @@ class TurnBasedParams(Params):
         description="Where in an answer the move stands: the whole public text, the last [move], or the last \\boxed{move}.",
     )
     system: str = Field("", description="A system message before the first observation; empty for none.")
-    instruction: str = Field("", description="A sentence added after the first observation, for example the answer's format.")
-    retries: int = Field(0, ge=0, description="How often a player may answer again after an illegal move; then it forfeits.")
-    max_turns: int | None = Field(None, ge=1, description="Turns after which a match is cut off; None: the game's own limit.")
+    instruction: str = Field(
+        "", description="A sentence added after the first observation, for example the answer's format."
+    )
+    retries: int = Field(
+        0, ge=0, description="How often a player may answer again after an illegal move; then it forfeits."
+    )
+    max_turns: int | None = Field(
+        None, ge=1, description="Turns after which a match is cut off; None: the game's own limit."
+    )
     judge: str = Field("outcome", description="The judge, from the recipe's judges, that makes rewards of the outcome.")
 
 
@@ -113,7 +119,9 @@ class TurnBased:
         game = table.game
         info = game.info
         state = game.new_state(table.chance)
-        seats = [Seat(p, role, table.conversation(role, system=self.params.system)) for p, role in enumerate(info.roles)]
+        seats = [
+            Seat(p, role, table.conversation(role, system=self.params.system)) for p, role in enumerate(info.roles)
+        ]
         last: dict[int, Turn] = {}
         moves: list[list[object]] = []
         outcome: Outcome | None = None
@@ -123,7 +131,9 @@ class TurnBased:
                 outcome = Outcome.truncated(info, f"no end after {limit} turns")
                 break
             answers = await asyncio.gather(*(self._ask(table, seats[p], state) for p in players))
-            outcome, texts = await self._agree(table, info, state, seats, dict(zip(players, answers, strict=True)), last)
+            outcome, texts = await self._agree(
+                table, info, state, seats, dict(zip(players, answers, strict=True)), last
+            )
             taken += len(players)
             if outcome is None:
                 moves.append([[p, text] for p, text in texts.items()])
@@ -132,7 +142,13 @@ class TurnBased:
         verdict = await table.judge(self.params.judge, outcome=outcome, info=info)
         for player, turn in last.items():
             table.reward(turn, self.params.judge, verdict.values[player])
-        table.note(returns=list(outcome.returns), kinds=list(outcome.kinds), offender=outcome.offender, reason=outcome.reason, moves=moves)
+        table.note(
+            returns=list(outcome.returns),
+            kinds=list(outcome.kinds),
+            offender=outcome.offender,
+            reason=outcome.reason,
+            moves=moves,
+        )
 
     async def _ask(self, table: Table, seat: Seat, state: State) -> Turn:
         fresh = None
@@ -142,7 +158,13 @@ class TurnBased:
         return (await table.act(seat.role, seat.conversation, state=state, write=self.answer_text))[0]
 
     async def _agree(
-        self, table: Table, info: GameInfo, state: State, seats: list[Seat], answers: dict[int, Turn], last: dict[int, Turn]
+        self,
+        table: Table,
+        info: GameInfo,
+        state: State,
+        seats: list[Seat],
+        answers: dict[int, Turn],
+        last: dict[int, Turn],
     ) -> tuple[Outcome | None, dict[int, str]]:
         """Apply the answers, asking again for illegal ones. An outcome is a forfeit."""
         for attempt in range(self.params.retries + 1):
@@ -160,5 +182,7 @@ class TurnBased:
                 return Outcome.forfeit(info, offender, f"{info.roles[offender]}: {wrong[offender].reason}"), {}
             for p, move in wrong.items():
                 seats[p].conversation.say(f"Illegal move: {move.reason}")
-                answers[p] = (await table.act(seats[p].role, seats[p].conversation, state=state, write=self.answer_text))[0]
+                answers[p] = (
+                    await table.act(seats[p].role, seats[p].conversation, state=state, write=self.answer_text)
+                )[0]
         raise AssertionError("the loop returns")

@@ -24,7 +24,11 @@ class Jsonl:
     def open(self, folder: Path, resume_after: int | None) -> None:
         path = folder / "metrics.jsonl"
         if resume_after is not None and path.exists():
-            kept = [line for line in path.read_text().splitlines() if _step(line) is not None and (_step(line) or 0) <= resume_after]
+            kept = [
+                line
+                for line in path.read_text().splitlines()
+                if _step(line) is not None and (_step(line) or 0) <= resume_after
+            ]
             aside = path.with_suffix(".tmp")
             aside.write_text("".join(f"{line}\n" for line in kept))
             os.replace(aside, path)

@@ -24,7 +24,7 @@ class TensorBoard:
 
         # Rows of later steps, written before a crash, are hidden from here on.
         purge = None if resume_after is None else resume_after + 1
-        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)  # type: ignore[no-untyped-call]
+        self._writer = SummaryWriter(str(folder / "tensorboard"), purge_step=purge)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
         for name, value in metrics.items():

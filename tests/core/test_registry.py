@@ -38,7 +38,7 @@ def test_a_clash_names_both_plugins_and_the_remedy() -> None:
     registry = Registry()
     registry.add(ONE)
     with pytest.raises(
-        NameClashError, match="two plugins register the game 'nim': 'first' and 'second'; .*--no-plugin second"
+        NameClashError, match=r"two plugins register the game 'nim': 'first' and 'second'; .*--no-plugin second"
     ):
         registry.add(replace(ONE, plugin="second"))
 

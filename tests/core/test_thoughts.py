@@ -5,7 +5,9 @@ from hypothesis import strategies as st
 
 from sparring.thoughts import CLOSE, OPEN, split
 
-PIECES = st.lists(st.sampled_from([OPEN, CLOSE, "<th", "ink>", "a", "b", "\n", "<", "/think>"]), max_size=14).map("".join)
+PIECES = st.lists(st.sampled_from([OPEN, CLOSE, "<th", "ink>", "a", "b", "\n", "<", "/think>"]), max_size=14).map(
+    "".join
+)
 
 
 def test_an_unclosed_thought_is_private_to_the_end() -> None:

@@ -15,7 +15,13 @@ from sparring.recipe import RecipeSource, load_recipe
 
 @click.command("eval")
 @click.argument("run", type=click.Path(path_type=Path))
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one value of the run's recipe, its evaluators for example.")
+@click.option(
+    "--set",
+    "sets",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Change one value of the run's recipe, its evaluators for example.",
+)
 @host_options
 def evaluate(run: Path, sets: tuple[str, ...], plugins: tuple[Path, ...], blocked: tuple[str, ...]) -> None:
     """Run the recipe's evaluators on the newest checkpoint of RUN."""

@@ -43,13 +43,27 @@ class Human:
 
 @click.command()
 @click.argument("game")
-@click.option("--against", default="random", show_default=True, metavar="RUN|PLAYER", help="A run folder, or the name of a player.")
-@click.option("--seat", type=int, default=0, show_default=True, help="Your seat in the first match; seats are swapped after each.")
+@click.option(
+    "--against",
+    default="random",
+    show_default=True,
+    metavar="RUN|PLAYER",
+    help="A run folder, or the name of a player.",
+)
+@click.option(
+    "--seat", type=int, default=0, show_default=True, help="Your seat in the first match; seats are swapped after each."
+)
 @click.option("--matches", type=click.IntRange(1), default=3, show_default=True, help="How many matches.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="A parameter of the game, such as rounds=3.")
 @host_options
 def play(
-    game: str, against: str, seat: int, matches: int, sets: tuple[str, ...], plugins: tuple[Path, ...], blocked: tuple[str, ...]
+    game: str,
+    against: str,
+    seat: int,
+    matches: int,
+    sets: tuple[str, ...],
+    plugins: tuple[Path, ...],
+    blocked: tuple[str, ...],
 ) -> None:
     """Play GAME yourself, against the newest checkpoint of a run or against a player."""
     from sparring.assemble import assemble
@@ -64,9 +78,9 @@ def play(
     roles = entry.game.info.roles
     if not 0 <= seat < len(roles):
         raise click.UsageError(f"--seat is 0 to {len(roles) - 1} in {game}; got {seat}")
-    opponent = trainer.entries[0].roles[roles[-1]] if not model else Held("the run")
-    if against in host.registry.names("player"):
-        opponent = Held(against, player=host.registry.get("player", against).factory(host.registry.get("player", against).params()))
+    component = host.registry.find("player", against)
+    if component is not None:
+        opponent = Held(against, player=component.factory(component.params()))
     else:
         opponent = Held(next(iter(recipe.policies)))
     total = 0.0
@@ -76,26 +90,39 @@ def play(
         click.secho(f"\n— match {match + 1} of {matches}: you are {roles[mine]}, against {against} —", bold=True)
         human = Human(lambda label: click.prompt(label, prompt_suffix=": "), click.echo)
         holders = {role: Held("you", player=human) if i == mine else opponent for i, role in enumerate(roles)}
-        plan = EpisodePlan(match, entry.number, entry.game, entry.scheme, holders, entry.judges, entry.sampling, match, ("play", began))
+        plan = EpisodePlan(
+            match, entry.number, entry.game, entry.scheme, holders, entry.judges, entry.sampling, match, ("play", began)
+        )
         (episode,) = trainer.hall.play([plan], 0)
         if episode.error:
             raise click.ClickException(episode.error)
         returns, moves = episode.facts["returns"], episode.facts["moves"]
-        assert isinstance(returns, list) and isinstance(moves, list)
+        assert isinstance(returns, list)
+        assert isinstance(moves, list)
         told = ", ".join(f"{roles[p]} {text}" for turn in moves for p, text in turn)
         click.echo(f"moves: {told or 'none'}" + (f". {episode.facts['reason']}" if episode.facts["reason"] else ""))
         total += float(returns[mine])
-        click.secho(f"you get {returns[mine]:+g}; {total:+g} in all", fg="green" if returns[mine] > 0 else "red" if returns[mine] < 0 else None)
+        click.secho(
+            f"you get {returns[mine]:+g}; {total:+g} in all",
+            fg="green" if returns[mine] > 0 else "red" if returns[mine] < 0 else None,
+        )
 
 
 def _setting(game: str, against: str, players: list[str]) -> tuple[RecipeSource, tuple[str, ...]]:
     """A recipe whose first entry is the game, and the settings that load the opponent's weights."""
     if against in players:
-        text = f"format: 1\npolicies: {{none: {{model: tiny, trainable: false}}}}\nroles: {{}}\nplay: [{{game: {game}}}]\nadvantage: plain\nobjective: policy_gradient\n"
+        # Nothing is trained; the policy is there because somebody's tokens must hold the conversations.
+        small = "{use: tiny, warmup_steps: 0}"
+        text = (
+            f"format: 1\npolicies: {{main: {{model: {small}, trainable: false}}}}\nplay: [{{game: {game}}}]\n"
+            "advantage: plain\nobjective: policy_gradient\ntrain: {steps: 0}\n"
+        )
         return RecipeSource("play", text, "play"), ()
     folder = Path(against)
     if not (folder / "resolved.yaml").exists():
-        raise click.UsageError(f"--against takes a run folder or a player ({', '.join(players)}); {against!r} is neither")
+        raise click.UsageError(
+            f"--against takes a run folder or a player ({', '.join(players)}); {against!r} is neither"
+        )
     source = RecipeSource(folder.name, (folder / "resolved.yaml").read_text(), str(folder / "resolved.yaml"))
     return source, trained_weights(folder)
 
@@ -109,5 +136,6 @@ def trained_weights(folder: Path) -> tuple[str, ...]:
     if newest is None:
         raise CheckpointError(f"{folder} has no whole checkpoint")
     return tuple(
-        f"policies.{path.name}.model={{use: pretrained, path: {str(path)!r}}}" for path in sorted((newest / "policies").iterdir())
+        f"policies.{path.name}.model={{use: pretrained, path: {str(path)!r}}}"
+        for path in sorted((newest / "policies").iterdir())
     )

@@ -13,7 +13,9 @@ from sparring.recipe import Recipe, RecipeSource, find_recipe, load_recipe
 
 @click.command()
 @click.argument("recipe", required=False)
-@click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe; may be repeated.")
+@click.option(
+    "--set", "sets", multiple=True, metavar="KEY=VALUE", help="Change one value of the recipe; may be repeated."
+)
 @click.option("--smoke", is_flag=True, help="Apply the recipe's smoke block: seconds on two cores.")
 @click.option("--seeds", metavar="0,1,2", help="One run for each seed, in folders of their own, and one curve of all.")
 @click.option("--out", type=click.Path(path_type=Path), help="Run folder; by default runs/NAME-TIME.")
@@ -52,12 +54,16 @@ def run(
     try:
         numbers = [int(part) for part in seeds.split(",")]
     except ValueError:
-        raise click.UsageError(f"--seeds takes whole numbers with commas between, such as 0,1,2; got {seeds!r}") from None
+        raise click.UsageError(
+            f"--seeds takes whole numbers with commas between, such as 0,1,2; got {seeds!r}"
+        ) from None
     folders = []
     for number in numbers:
         folder = base / f"seed-{number}"
         click.echo(f"seed {number}:", err=True)
-        if not _train(source, load_recipe(source, host.registry, sets=(*sets, f"train.seed={number}"), smoke=smoke), host, folder):
+        if not _train(
+            source, load_recipe(source, host.registry, sets=(*sets, f"train.seed={number}"), smoke=smoke), host, folder
+        ):
             return
         folders.append(folder)
     from sparring.curve import draw_curve
@@ -82,7 +88,9 @@ def _train(source: RecipeSource, recipe: Recipe, host: object, folder: Path, *, 
         result = made.train()
     picture = draw_curve([result.folder], result.folder / "curve.png", title=source.name)
     if not result.finished:
-        click.echo(f"stopped after step {result.step}, saved. Go on with:\n  sparring run --resume --out {result.folder}")
+        click.echo(
+            f"stopped after step {result.step}, saved. Go on with:\n  sparring run --resume --out {result.folder}"
+        )
         return False
     click.echo(f"done: {result.folder}")
     if picture:

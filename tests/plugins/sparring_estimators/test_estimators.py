@@ -13,7 +13,8 @@ from sparring_estimators.role_conditioned import RoleConditioned, RoleConditione
 
 def trajectory(*rewards: float, role: str = "player_0", start: int = 0, episode: int = 0) -> Trajectory:
     turns = [
-        Turn(role, "main", 0, 0, 0, [], "", "", labels={"game": "g", "role": role, "start": start}, reward=r) for r in rewards
+        Turn(role, "main", 0, 0, 0, [], "", "", labels={"game": "g", "role": role, "start": start}, reward=r)
+        for r in rewards
     ]
     return Trajectory(episode, role, turns)
 
@@ -54,7 +55,9 @@ def test_rae_keeps_roles_apart_and_counts_trajectories_not_turns() -> None:
 
 
 def test_rae_discounts_from_the_end() -> None:
-    ((first, second, third),) = RoleConditioned(RoleConditionedParams(decay=0, gamma=0.5, order=SUBTRACT)).estimate([trajectory(0, 0, 2)])
+    ((first, second, third),) = RoleConditioned(RoleConditionedParams(decay=0, gamma=0.5, order=SUBTRACT)).estimate(
+        [trajectory(0, 0, 2)]
+    )
     assert (first, second, third) == (0.5, 1.0, 2.0)
 
 

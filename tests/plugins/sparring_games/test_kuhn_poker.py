@@ -171,7 +171,7 @@ def test_a_folded_hand_stays_hidden() -> None:
 def test_prompts_share_the_rules_and_end_with_the_options(wording: Any) -> None:
     openings = [play(cards, "", wording=wording).observe(p)[0] for cards in ("JQ", "KQ", "QJ") for p in (0, 1)]
     assert len({text.split("\n")[0] for text in openings}) == 1
-    for moves, options in (("", "check or bet"), ("c", "check or bet"), ("b", "fold or call"), ("cb", "fold or call")):
+    for moves, options in (("", "bet or check"), ("c", "bet or check"), ("b", "call or fold"), ("cb", "call or fold")):
         state = play("KQ", moves, wording=wording)
         assert options in state.observe(state.to_act()[0])[-1].split("\n")[-1]
 

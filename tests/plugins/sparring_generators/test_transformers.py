@@ -23,10 +23,10 @@ def loaded() -> LoadedModel:
     vocabulary = {"<|user|>": 0, "<|assistant|>": 1, "<|end|>": 2, **{chr(97 + i): 3 + i for i in range(20)}}
     raw = Tokenizer(models.WordLevel(vocabulary, unk_token="a"))
     raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    tokenizer = PreTrainedTokenizerFast(tokenizer_object=raw, eos_token="<|end|>", additional_special_tokens=["<|user|>", "<|assistant|>"])
-    tokenizer.chat_template = (
-        "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, eos_token="<|end|>", additional_special_tokens=["<|user|>", "<|assistant|>"]
     )
+    tokenizer.chat_template = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
     config = LlamaConfig(
         vocab_size=23, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, initializer_range=0.3, tie_word_embeddings=True,
@@ -45,7 +45,9 @@ CONTEXTS = [[5, 6, 7], [5, 6, 8, 9], [5, 6, 7], [10], [5, 6, 7, 11, 12, 13, 14, 
 
 
 def requests(max_tokens: int = 6) -> list[Request]:
-    return [Request("main", context, 100 + i, Sampling(max_tokens=max_tokens)) for i, context in enumerate(CONTEXTS * 8)]
+    return [
+        Request("main", context, 100 + i, Sampling(max_tokens=max_tokens)) for i, context in enumerate(CONTEXTS * 8)
+    ]
 
 
 def test_recorded_logprobs_are_those_of_the_model_by_itself(generator: TransformersGenerator) -> None:

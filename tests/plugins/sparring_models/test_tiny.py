@@ -115,7 +115,9 @@ def test_without_examples_it_says_so() -> None:
         Tiny(TinyParams()).load(ModelContext(0, lambda n: []))
 
 
-@pytest.mark.parametrize(("given", "said"), [({"hidden": 96}, "128 with heads=4"), ({"kv_heads": 3}, "must divide heads=4")])
+@pytest.mark.parametrize(
+    ("given", "said"), [({"hidden": 96}, "128 with heads=4"), ({"kv_heads": 3}, "must divide heads=4")]
+)
 def test_sizes_that_do_not_fit_are_refused(given: dict[str, int], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         TinyParams.model_validate(given)

@@ -55,7 +55,9 @@ def test_clipped_surrogate_by_hand(logprob: float, advantage: float, loss: float
 
 
 def test_policy_gradient_is_minus_advantage_times_logprob_plus_kl() -> None:
-    b = batch([-1.0], reference=torch.tensor([-1.5]), advantages=torch.tensor([0.5]), totals=Totals(1, 1, 1), sequences=1)
+    b = batch(
+        [-1.0], reference=torch.tensor([-1.5]), advantages=torch.tensor([0.5]), totals=Totals(1, 1, 1), sequences=1
+    )
     got, metrics = PolicyGradient(PolicyGradientParams(kl_coef=0.3, kl_estimator="k2"))(b)
     assert got.item() == pytest.approx(0.5 + 0.3 * 0.125)
     assert metrics["kl"].item() == pytest.approx(0.125)

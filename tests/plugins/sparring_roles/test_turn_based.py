@@ -31,10 +31,15 @@ class Scripted:
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         self.calls += 1
-        return [Completion(self.chat.answer(self.say(self.chat.messages[r.context[-1]][1], r.key)), [-0.7], "stop") for r in requests]
+        return [
+            Completion(self.chat.answer(self.say(self.chat.messages[r.context[-1]][1], r.key)), [-0.7], "stop")
+            for r in requests
+        ]
 
 
-def play(game: Any, say: Any, episodes: int = 20, seed: int = 0, **params: Any) -> tuple[list[Any], MessageChat, Scripted]:
+def play(
+    game: Any, say: Any, episodes: int = 20, seed: int = 0, **params: Any
+) -> tuple[list[Any], MessageChat, Scripted]:
     chat = MessageChat()
     generator = Scripted(chat, say)
     hall = Hall(generator, {"main": chat}, "main")  # type: ignore[arg-type, dict-item]  # both speak the protocols' methods
@@ -100,7 +105,9 @@ def test_a_retry_tells_the_reason_and_can_save_the_match() -> None:
     assert any("Illegal move" in text and "bet" in text for text in said)
 
 
-@pytest.mark.parametrize(("answer", "say"), [("brackets", "I think [bet]"), ("boxed", "So \\boxed{bet}."), ("whole", " bet ")])
+@pytest.mark.parametrize(
+    ("answer", "say"), [("brackets", "I think [bet]"), ("boxed", "So \\boxed{bet}."), ("whole", " bet ")]
+)
 def test_answer_formats(answer: str, say: str) -> None:
     episodes, _, _ = play(KUHN, lambda text, key: say.replace("bet", random_word(text, 1)), answer=answer)
     assert all(episode.facts["offender"] is None for episode in episodes)

@@ -21,4 +21,8 @@ def test_resume_drops_later_steps_and_a_torn_line(tmp_path: Path) -> None:
     tracker.open(tmp_path, 1)
     tracker.log(2, {"a": 5.0})
     tracker.close()
-    assert [json.loads(line) for line in path.read_text().splitlines()] == [{"step": 0}, {"step": 1}, {"step": 2, "a": 5.0}]
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [
+        {"step": 0},
+        {"step": 1},
+        {"step": 2, "a": 5.0},
+    ]
