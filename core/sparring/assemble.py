@@ -47,7 +47,7 @@ def assemble(recipe: Recipe) -> Trainer:
         spec = recipe.policies[name]
         if spec.trainable:
             learners[name] = Learner(name, loaded, spec, recipe.train, accelerator)
-            if any(entry.objective.needs_reference for entry in entries):
+            if any(entry.objective.needs_reference != "no" for entry in entries):
                 learners[name].keep_reference()
         else:
             frozen[name] = loaded

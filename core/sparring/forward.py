@@ -162,13 +162,14 @@ def head(model: PreTrainedModel, states: torch.Tensor) -> torch.Tensor:
 
 @dataclass(slots=True)
 class Scored:
-    """Log-probabilities ``(M,)`` of the wanted tokens, rows in order, and of the distributions they came from.
+    """Log-probabilities ``(M,)`` of the wanted tokens, rows in order.
 
-    ``entropy`` ``(M,)`` nats. ``nodes`` is how many tokens were run.
+    ``divergence`` ``(M,)`` is the KL divergence in nats, over the whole vocabulary, of the distribution each token came from
+    to the reference's; None without a reference. ``nodes`` is how many tokens were run.
     """
 
     logprobs: torch.Tensor
-    entropy: torch.Tensor
+    divergence: torch.Tensor | None
     nodes: int
 
 
@@ -180,35 +181,43 @@ def token_logprobs(
     temperature: float = 1.0,
     segment_tokens: int = 1024,
     chunk: int = 512,
+    reference: PreTrainedModel | None = None,
 ) -> Scored:
     """Log-probability, in nats, of ``rows[r][p]`` given ``rows[r][:p]`` for each ``p`` of ``positions[r]``.
+
+    With a ``reference`` its distributions are computed too, without gradient, and compared with the model's.
 
     The head runs only where a wanted token follows, once for each distinct prefix, ``chunk`` of them at a time.
     """
     forest = build_forest(rows, segment_tokens)
-    states = hidden_states(model, forest.tokens, forest.positions, plan_for(forest, model.device))
+    plan = plan_for(forest, model.device)
+    states = hidden_states(model, forest.tokens, forest.positions, plan)
     wanted = [(forest.paths[r][p - 1], rows[r][p]) for r in range(len(rows)) for p in positions[r]]
     if not wanted:
-        empty = states.new_zeros(0)
-        return Scored(empty, empty, forest.size)
+        return Scored(states.new_zeros(0), None, forest.size)
+    their_states = None
+    if reference is not None:
+        with torch.no_grad():
+            their_states = hidden_states(reference, forest.tokens, forest.positions, plan)
     sources = {node: i for i, node in enumerate(dict.fromkeys(node for node, _ in wanted))}
     index = torch.tensor(list(sources), device=states.device)
     where = torch.tensor([sources[node] for node, _ in wanted], device=states.device)
     token = torch.tensor([t for _, t in wanted], device=states.device)
-    by_chunk: list[torch.Tensor] = []
-    entropies: list[torch.Tensor] = []
-    inverse: list[torch.Tensor] = []
+    picked: list[torch.Tensor] = []
+    divergences: list[torch.Tensor] = []
+    places: list[torch.Tensor] = []
     for a in range(0, len(index), chunk):
-        logits = head(model, states[index[a : a + chunk]]) / temperature
-        logps = torch.log_softmax(logits, dim=-1)
+        logps = torch.log_softmax(head(model, states[index[a : a + chunk]]) / temperature, dim=-1)
         mine = ((where >= a) & (where < a + chunk)).nonzero(as_tuple=True)[0]
-        by_chunk.append(logps[where[mine] - a, token[mine]])
-        entropies.append(-(logps.exp() * logps).sum(-1)[where[mine] - a].detach())
-        inverse.append(mine)
-    if len(by_chunk) == 1:
-        return Scored(by_chunk[0], entropies[0], forest.size)
-    order = torch.argsort(torch.cat(inverse))
-    return Scored(torch.cat(by_chunk)[order], torch.cat(entropies)[order], forest.size)
+        picked.append(logps[where[mine] - a, token[mine]])
+        places.append(mine)
+        if reference is not None and their_states is not None:
+            with torch.no_grad():
+                theirs = torch.log_softmax(head(reference, their_states[index[a : a + chunk]]) / temperature, dim=-1)
+            divergences.append((logps.exp() * (logps - theirs)).sum(-1)[where[mine] - a])
+    order = torch.argsort(torch.cat(places))
+    divergence = torch.cat(divergences)[order] if divergences else None
+    return Scored(torch.cat(picked)[order], divergence, forest.size)
 
 
 def check_forward(model: PreTrainedModel, *, tolerance: float = 2e-3) -> None:

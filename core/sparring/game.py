@@ -81,8 +81,7 @@ class Outcome:
     @classmethod
     def of_returns(cls, returns: Sequence[float], reason: str = "") -> Outcome:
         """Win, loss and draw by the sign of each return."""
-        kinds = tuple(_kind(value) for value in returns)
-        return cls(tuple(map(float, returns)), kinds, reason=reason)
+        return cls(tuple(map(float, returns)), tuple(map(_kind, returns)), reason=reason)
 
     @classmethod
     def forfeit(cls, info: GameInfo, offender: int, reason: str) -> Outcome:

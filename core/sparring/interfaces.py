@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from sparring.chance import Chance
 from sparring.game import Game, Outcome, State
@@ -215,7 +215,9 @@ class Objective(Protocol):
     """Records to loss."""
 
     @property
-    def needs_reference(self) -> bool: ...
+    def needs_reference(self) -> Literal["no", "tokens", "distributions"]:
+        """Whether a reference policy is kept, and whether its probabilities of the sampled tokens are enough."""
+        ...
 
     def __call__(self, batch: ObjectiveBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The batch's share of the loss (a scalar; shares of micro-batches add up) and metric sums by name."""

@@ -20,7 +20,7 @@ import torch
 
 from sparring.chance import key_of
 from sparring.errors import CheckpointError, NumericsError
-from sparring.forward import ATTENTION, autocast, check_forward, forest_attention, token_logprobs
+from sparring.forward import ATTENTION, Scored, autocast, check_forward, forest_attention, token_logprobs
 from sparring.interfaces import LoadedModel, Objective
 from sparring.prefix_tree import batches
 from sparring.records import PolicyGradientRecord
@@ -46,13 +46,16 @@ class Totals:
 class ObjectiveBatch:
     """Trained tokens of a micro-batch, flat. All tensors are ``(M,)``.
 
-    ``logprobs`` carries the gradient; ``old_logprobs`` are the sampling policy's, ``reference`` the reference's or None.
+    ``logprobs`` and ``divergence`` carry the gradient; ``old_logprobs`` are the sampling policy's, ``reference`` the
+    reference's. ``divergence`` is the whole KL divergence to the reference where each token was sampled. The last two are
+    None unless the objective needs them.
     ``sequence`` numbers the trained turns of the batch from 0; ``weights`` are the records'.
     """
 
     logprobs: torch.Tensor
     old_logprobs: torch.Tensor
     reference: torch.Tensor | None
+    divergence: torch.Tensor | None
     advantages: torch.Tensor
     weights: torch.Tensor
     sequence: torch.Tensor
@@ -189,7 +192,7 @@ class Learner:
         reference: list[list[float] | None] = [None] * len(records)
         if self._train.old_logprobs == "learner":
             old = self._logprobs_of(self.loaded, records, report)
-        if objective.needs_reference:
+        if objective.needs_reference == "tokens":
             if self.reference is None:
                 self.keep_reference()
             assert self.reference is not None
@@ -227,12 +230,20 @@ class Learner:
         """Add the gradient of the whole optimizer step, micro-batch by micro-batch."""
         device = self.loaded.model.device
         rows = [record.tokens for record in records]
+        whole = objective.needs_reference == "distributions"
+        if whole and self.reference is None:
+            self.keep_reference()
         for group in batches(rows, self._train.token_budget):
             mine = [records[r] for r in group]
             began = time.perf_counter()
             with autocast(self.loaded):
-                scored = token_logprobs(self.loaded.model, [r.tokens for r in mine], [r.positions for r in mine])
-            batch = _objective_batch(mine, [fixed[r] for r in group], scored.logprobs, totals, device)
+                scored = token_logprobs(
+                    self.loaded.model,
+                    [record.tokens for record in mine],
+                    [record.positions for record in mine],
+                    reference=self.reference.model if whole and self.reference else None,
+                )
+            batch = _objective_batch(mine, [fixed[r] for r in group], scored, totals, device)
             loss, sums = objective(batch)
             report.seconds["forward"] += time.perf_counter() - began
             if not torch.isfinite(loss):
@@ -330,7 +341,7 @@ def prepare(loaded: LoadedModel) -> LoadedModel:
 def _objective_batch(
     records: Sequence[PolicyGradientRecord],
     fixed: Sequence[tuple[list[float], list[float] | None]],
-    logprobs: torch.Tensor,
+    scored: Scored,
     totals: Totals,
     device: torch.device,
 ) -> ObjectiveBatch:
@@ -344,7 +355,8 @@ def _objective_batch(
         first += record.turn_count
     reference = [r for _, r in fixed if r is not None]
     return ObjectiveBatch(
-        logprobs=logprobs,
+        logprobs=scored.logprobs,
+        divergence=scored.divergence,
         old_logprobs=flat([old for old, _ in fixed]),
         reference=flat(reference) if reference else None,
         advantages=flat([record.advantages for record in records]),

@@ -266,7 +266,7 @@ class Trainer:
                 records=sum(record.weight for record in mine),
             )
             # With advantage zero everywhere and no reference to stay near, a row's gradient is zero: it is not run.
-            kept = mine if objective.needs_reference else [r for r in mine if any(r.advantages)]
+            kept = mine if objective.needs_reference != "no" else [r for r in mine if any(r.advantages)]
             report = learner.update(kept, objective, counts, self.counters.step)
             metrics |= {f"{key}/{name}": value for key, value in report.metrics.items()}
             metrics["tokens/computed"] += report.nodes / self.recipe.train.epochs

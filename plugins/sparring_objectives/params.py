@@ -13,10 +13,11 @@ class PolicyGradientParams(Params):
     kl_coef: float = Field(
         0.0, ge=0, description="Weight of the KL divergence to the policy's reference; 0 keeps no reference."
     )
-    kl_estimator: Literal["k2", "k3"] = Field(
+    kl_estimator: Literal["full", "k2", "k3"] = Field(
         "k3",
-        description="Per token with d = log(reference / policy): k3 is exp(d) - d - 1 (GRPO), k2 is d squared / 2, whose gradient is "
-        "that of the reverse KL on policy.",
+        description="full: the divergence over the whole vocabulary at each trained token, which needs no luck to pull back "
+        "tokens that are hardly sampled any more. The others use the sampled token alone, with d = log(reference / policy): "
+        "k3 is exp(d) - d - 1 (GRPO), k2 is d squared / 2.",
     )
     normalize: Literal["token_mean", "sequence_mean", "token_sum", "constant"] = Field(
         "token_mean", description="How token losses become one number: see `sparring.learner.ObjectiveBatch.reduce`."

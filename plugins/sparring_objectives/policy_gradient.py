@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 
 from sparring.learner import ObjectiveBatch
@@ -25,17 +27,25 @@ class PolicyGradient:
         self.params = params
 
     @property
-    def needs_reference(self) -> bool:
-        return self.params.kl_coef > 0
+    def needs_reference(self) -> Literal["no", "tokens", "distributions"]:
+        if not self.params.kl_coef:
+            return "no"
+        return "distributions" if self.params.kl_estimator == "full" else "tokens"
 
     def __call__(self, batch: ObjectiveBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         values, metrics = self.surrogate(batch)
-        if self.needs_reference:
-            assert batch.reference is not None
-            kl = kl_term(batch.logprobs, batch.reference, self.params.kl_estimator)
+        if self.params.kl_coef:
+            kl = self._divergence(batch)
             values = values + self.params.kl_coef * kl
             metrics["kl"] = batch.mean_of(kl)
         return batch.reduce(values, self.params.normalize, self.params.constant or 1.0), metrics
+
+    def _divergence(self, batch: ObjectiveBatch) -> torch.Tensor:
+        if self.params.kl_estimator == "full":
+            assert batch.divergence is not None
+            return batch.divergence
+        assert batch.reference is not None
+        return kl_term(batch.logprobs, batch.reference, self.params.kl_estimator)
 
     def surrogate(self, batch: ObjectiveBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         return -batch.advantages * batch.logprobs, {}

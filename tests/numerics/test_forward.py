@@ -63,3 +63,17 @@ def test_a_model_that_the_forest_does_not_understand_is_refused() -> None:
     )  # fmt: skip
     with pytest.raises(ModelError, match="full attention"):
         check_forward(MistralForCausalLM(config).eval(), tolerance=1e-5)
+
+
+def test_the_divergence_to_a_reference_is_the_sum_over_the_vocabulary() -> None:
+    model, reference = small_model(), small_model()
+    with torch.no_grad():
+        for parameter in reference.parameters():
+            parameter.mul_(1.1)
+    scored = token_logprobs(model, ROWS, WHERE, segment_tokens=7, chunk=2, reference=reference)
+    expected = []
+    for row, places in zip(ROWS, WHERE, strict=True):
+        ours, theirs = (torch.log_softmax(m(torch.tensor([row])).logits[0], -1) for m in (model, reference))
+        expected += [(ours[p - 1].exp() * (ours[p - 1] - theirs[p - 1])).sum() for p in places]
+    assert scored.divergence is not None
+    torch.testing.assert_close(scored.divergence, torch.stack(expected), atol=1e-5, rtol=1e-4)

@@ -17,6 +17,7 @@ def batch(logprobs: list[float], **more: object) -> ObjectiveBatch:
         "logprobs": torch.tensor(logprobs, requires_grad=True),
         "old_logprobs": torch.tensor([-1.0] * count),
         "reference": None,
+        "divergence": None,
         "advantages": torch.tensor([1.0] * count),
         "weights": torch.ones(count),
         "sequence": torch.tensor([0, 0, 1][:count]),
