@@ -95,7 +95,8 @@ class Outcome:
     @classmethod
     def truncated(cls, info: GameInfo, reason: str) -> Outcome:
         """Nobody gets anything: the match was cut off."""
-        return cls((0.0,) * info.players, ("truncated",) * info.players, reason=reason)
+        kinds: tuple[Kind, ...] = ("truncated",) * info.players
+        return cls((0.0,) * info.players, kinds, reason=reason)
 
 
 class State(Protocol):
