@@ -22,10 +22,13 @@ class MessageChat:
 
     def __init__(self) -> None:
         self.messages: list[tuple[str, str]] = []
+        self._tokens: dict[tuple[str, str], int] = {}
 
     def _add(self, role: str, text: str) -> int:
-        self.messages.append((role, text))
-        return len(self.messages) - 1
+        token = self._tokens.setdefault((role, text), len(self.messages))
+        if token == len(self.messages):
+            self.messages.append((role, text))
+        return token
 
     def open(self, messages: Sequence[tuple[str, str]]) -> tuple[int, ...]:
         return tuple(self._add(role, text) for role, text in messages)

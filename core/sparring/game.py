@@ -95,7 +95,7 @@ class Outcome:
     @classmethod
     def truncated(cls, info: GameInfo, reason: str) -> Outcome:
         """Nobody gets anything: the match was cut off."""
-        kinds: tuple[Kind, ...] = ("truncated",) * info.players
+        kinds: tuple[Kind, ...] = tuple("truncated" for _ in info.roles)
         return cls((0.0,) * info.players, kinds, reason=reason)
 
 
