@@ -70,7 +70,9 @@ class Tiny:
         config = LlamaConfig(
             vocab_size=vocabulary, hidden_size=p.hidden, intermediate_size=p.ffn_multiple * p.hidden, num_hidden_layers=p.layers,
             num_attention_heads=p.heads, num_key_value_heads=p.kv_heads, head_dim=HEAD_DIM, max_position_embeddings=p.max_length,
-            tie_word_embeddings=True, bos_token_id=None, eos_token_id=end, pad_token_id=end, dtype="float32",
+            # The usual 0.02 is for wide models. At this width it hardly lets one token's place reach another's output, and a
+            # policy that imitates play in which cards do not matter then takes hundreds of steps to see its own card.
+            initializer_range=p.hidden**-0.5, tie_word_embeddings=True, bos_token_id=None, eos_token_id=end, pad_token_id=end, dtype="float32",
         )  # fmt: skip
         with torch.random.fork_rng(devices=[]), torch.device("cpu"):
             # Not torch.manual_seed, which would seed the GPUs' generators too.
