@@ -1,0 +1,31 @@
+"""Every bundled recipe is right, and its smoke block runs."""
+
+import math
+from pathlib import Path
+
+import pytest
+
+from sparring.plugins import load_plugins
+from sparring.recipe import find_recipe, list_recipes, load_recipe
+from sparring.run import Run
+
+NAMES = [info.name for info in list_recipes(load_plugins().recipe_packages)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_bundled_recipe_is_right_and_says_what_it_is(name: str) -> None:
+    host = load_plugins()
+    source = find_recipe(name, host.recipe_packages)
+    assert source.text.startswith("# ")
+    load_recipe(source, host.registry)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_smoke_block_trains(name: str, tmp_path: Path) -> None:
+    host = load_plugins()
+    source = find_recipe(name, host.recipe_packages)
+    recipe = load_recipe(source, host.registry, smoke=True, sets=["train.threads=1", "trackers=[jsonl]"])
+    result = Run(recipe, source.text, host, tmp_path / "run").train()
+    assert result.finished
+    assert math.isfinite(result.metrics["loss/main"])
+    assert result.metrics["episodes_failed"] == 0
