@@ -19,6 +19,10 @@ from sparring.trainer import Entry, Trainer
 
 def set_up_torch(recipe: Recipe) -> torch.device:
     """Threads, determinism and the device, for the whole process."""
+    from transformers.utils import logging
+
+    # Its bars for reading and writing a file would tear the live table apart.
+    logging.disable_progress_bar()
     if recipe.train.threads:
         torch.set_num_threads(recipe.train.threads)
     # The same input gives the same bits. On CUDA some kernels have no such form; those only warn.

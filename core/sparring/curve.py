@@ -52,9 +52,9 @@ def draw_curve(folders: Sequence[Path], picture: Path, *, title: str) -> Path | 
             axes.axhline(values[0], color="0.6", linewidth=0.8, linestyle="--")
             axes.annotate(
                 level,
-                (1.0, values[0]),
+                (0.005, values[0]),
                 xycoords=("axes fraction", "data"),
-                ha="right",
+                ha="left",
                 va="bottom",
                 fontsize=7,
                 color="0.4",
