@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 
 from sparring.chat import ChatFormat
-from sparring.errors import ModelError, Problem, RecipeError
+from sparring.errors import ModelError
 from sparring.examples import transcripts
 from sparring.interfaces import AdvantageEstimator, Judge, LoadedModel, ModelContext, Objective, Sampling, Transcript
 from sparring.learner import Learner, prepare
@@ -36,7 +36,7 @@ def set_up_torch(recipe: Recipe) -> torch.device:
 
 
 def assemble(recipe: Recipe) -> Trainer:
-    """Everything a run needs, on its device. Raises what loading models raises, and `RecipeError` for seats that do not fit."""
+    """Everything a run needs, on its device. Raises what loading models raises."""
     from accelerate import Accelerator
 
     device = set_up_torch(recipe)
@@ -72,7 +72,7 @@ def load_models(recipe: Recipe, entries: list[Entry], device: torch.device) -> d
     return models
 
 
-def _examples(recipe: Recipe, entries: list[Entry]):  # type: ignore[no-untyped-def]  # the type is ModelContext.examples'
+def _examples(recipe: Recipe, entries: list[Entry]) -> Callable[[int], list[Transcript]]:
     def examples(n: int) -> list[Transcript]:
         plans = []
         for number in range(n):
@@ -129,17 +129,6 @@ def _roles(recipe: Recipe, entry: PlayEntry, roles: list[tuple[str, bool]]) -> d
     for role, trainable in roles:
         holder = given.get(role, default)
         if isinstance(holder, str):
-            if holder not in recipe.policies:
-                raise RecipeError(
-                    [
-                        Problem(
-                            "recipe",
-                            None,
-                            f"roles.{role}",
-                            f"no policy named {holder!r} (there are: {', '.join(recipe.policies)})",
-                        )
-                    ]
-                )
             held[role] = Held(holder, trained=trainable and recipe.policies[holder].trainable)
         else:
             held[role] = Held(holder.use, player=holder.make())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -100,8 +100,3 @@ class _NoReward:
         from sparring.interfaces import Verdict
 
         return [Verdict(tuple(0.0 for _ in item["info"].roles)) for item in items]
-
-
-def halves(count: int) -> Iterator[int]:
-    """Seat of the evaluated policy in each of ``count`` two-player matches: seats swapped match by match."""
-    return (i % 2 for i in range(count))

@@ -111,6 +111,12 @@ def _register() -> None:
     AttentionMaskInterface.register(ATTENTION, lambda *args, **kwargs: None)
 
 
+def attend_by_plan(model: PreTrainedModel) -> None:
+    """From here on the model attends by plan, and is called through this module alone."""
+    _register()
+    model.set_attn_implementation(ATTENTION)
+
+
 @contextmanager
 def forest_attention(model: PreTrainedModel) -> Iterator[None]:
     """Inside, the model attends by plan; outside it is the model it was."""
@@ -118,8 +124,7 @@ def forest_attention(model: PreTrainedModel) -> Iterator[None]:
     if before == ATTENTION:
         yield
         return
-    _register()
-    model.set_attn_implementation(ATTENTION)
+    attend_by_plan(model)
     try:
         yield
     finally:

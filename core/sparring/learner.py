@@ -20,7 +20,7 @@ import torch
 
 from sparring.chance import key_of
 from sparring.errors import CheckpointError, NumericsError
-from sparring.forward import ATTENTION, Scored, autocast, check_forward, forest_attention, token_logprobs
+from sparring.forward import Scored, attend_by_plan, autocast, check_forward, token_logprobs
 from sparring.interfaces import LoadedModel, Objective
 from sparring.prefix_tree import batches
 from sparring.records import PolicyGradientRecord
@@ -332,9 +332,7 @@ class Learner:
 def prepare(loaded: LoadedModel) -> LoadedModel:
     """Check a freshly loaded model against its own forward, then leave it attending by plan for good."""
     check_forward(loaded.model)
-    with forest_attention(loaded.model):
-        pass
-    loaded.model.set_attn_implementation(ATTENTION)
+    attend_by_plan(loaded.model)
     return loaded
 
 

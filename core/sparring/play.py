@@ -245,7 +245,6 @@ class Hall:
                 live[asyncio.ensure_future(_play_one(plan, table))] = None
 
         start(plans)
-        finished: list[Episode] = []
         try:
             while live:
                 done, _ = await asyncio.wait(live, return_when=asyncio.FIRST_COMPLETED)

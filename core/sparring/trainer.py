@@ -36,10 +36,10 @@ from sparring.interfaces import (
     LoadedModel,
     Objective,
     OpponentSampler,
+    RoleScheme,
     Sampling,
     Stateful,
 )
-from sparring.interfaces import RoleScheme as RoleSchemeProtocol
 from sparring.learner import Learner, Totals
 from sparring.play import EpisodePlan, Hall, Held
 from sparring.pool import Pool
@@ -54,7 +54,7 @@ class Entry:
 
     number: int
     game: Game
-    scheme: RoleSchemeProtocol
+    scheme: RoleScheme
     roles: Mapping[str, Held]  # who holds each role before opponents are drawn
     judges: Mapping[str, Judge]
     estimator: AdvantageEstimator

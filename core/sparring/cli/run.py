@@ -37,7 +37,6 @@ def run(
             raise click.UsageError("--resume needs --out: the folder of the run to go on with")
         if seeds:
             raise click.UsageError("--resume goes on with one run; give the folder of one seed")
-        source = RecipeSource(out.name, "", "")
         folder_recipe = out / "resolved.yaml"
         if not folder_recipe.exists():
             raise click.UsageError(f"{out} is no run folder: it has no resolved.yaml")
