@@ -169,8 +169,8 @@ def head(model: PreTrainedModel, states: torch.Tensor) -> torch.Tensor:
 class Scored:
     """Log-probabilities ``(M,)`` of the wanted tokens, rows in order.
 
-    ``divergence`` ``(M,)`` is the KL divergence in nats, over the whole vocabulary, of the distribution each token came from
-    to the reference's; None without a reference. ``nodes`` is how many tokens were run.
+    ``divergence`` ``(M,)`` is the KL divergence in nats, over the whole vocabulary, between the distribution each token came
+    from and the reference's; None without a reference. ``nodes`` is how many tokens were run.
     """
 
     logprobs: torch.Tensor
@@ -187,10 +187,12 @@ def token_logprobs(
     segment_tokens: int = 1024,
     chunk: int = 512,
     reference: PreTrainedModel | None = None,
+    forward_kl: bool = False,
 ) -> Scored:
     """Log-probability, in nats, of ``rows[r][p]`` given ``rows[r][:p]`` for each ``p`` of ``positions[r]``.
 
-    With a ``reference`` its distributions are computed too, without gradient, and compared with the model's.
+    With a ``reference`` its distributions are computed too, without gradient, and compared with the model's: KL(model ||
+    reference), or with ``forward_kl`` KL(reference || model).
 
     The head runs only where a wanted token follows, once for each distinct prefix, ``chunk`` of them at a time.
     """
@@ -219,7 +221,8 @@ def token_logprobs(
         if reference is not None and their_states is not None:
             with torch.no_grad():
                 theirs = torch.log_softmax(head(reference, their_states[index[a : a + chunk]]) / temperature, dim=-1)
-            divergences.append((logps.exp() * (logps - theirs)).sum(-1)[where[mine] - a])
+            kl = theirs.exp() * (theirs - logps) if forward_kl else logps.exp() * (logps - theirs)
+            divergences.append(kl.sum(-1)[where[mine] - a])
     order = torch.argsort(torch.cat(places))
     divergence = torch.cat(divergences)[order] if divergences else None
     return Scored(torch.cat(picked)[order], divergence, forest.size)

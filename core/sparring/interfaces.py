@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from sparring.chance import Chance
 from sparring.game import Game, Outcome, State
-from sparring.records import Episode, Finish, Trajectory, Turn
+from sparring.records import Episode, Finish, Record, RecordKind, Trajectory, Turn
 
 if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+    from sparring.batch import ObjectiveBatch
     from sparring.chat import Conversation
     from sparring.evaluation import Evaluation
-    from sparring.learner import ObjectiveBatch
     from sparring.recipe import Recipe
 
 Json = Any  # what json.dumps takes
@@ -211,16 +211,37 @@ class Generator(Protocol):
 # ---- learning --------------------------------------------------------------------------------------------------------
 
 
+# What an objective needs of a reference policy: nothing, the log-probabilities of the trained tokens, or a whole divergence
+# at each of them, KL(policy || reference) or KL(reference || policy).
+NeedsReference = Literal["no", "tokens", "reverse_kl", "forward_kl"]
+
+
 class Objective(Protocol):
     """Records to loss."""
 
     @property
-    def needs_reference(self) -> Literal["no", "tokens", "distributions"]:
-        """Whether a reference policy is kept, and whether its probabilities of the sampled tokens are enough."""
+    def record(self) -> RecordKind:
+        """The kind of record it takes."""
         ...
+
+    @property
+    def needs_reference(self) -> NeedsReference: ...
 
     def __call__(self, batch: ObjectiveBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         """The batch's share of the loss (a scalar; shares of micro-batches add up) and metric sums by name."""
+        ...
+
+
+class RecordBuilder(Protocol):
+    """Episodes to records: what is trained on."""
+
+    @property
+    def record(self) -> RecordKind:
+        """The kind of record it makes."""
+        ...
+
+    def build(self, episodes: Sequence[Episode]) -> Sequence[Record]:
+        """Records of trained turns, in episode order. Each has the labels of one of its turns."""
         ...
 
 

@@ -1,9 +1,7 @@
 """The learner: one policy's weights, its optimizer and its reference, and the update from records.
 
-Rows run as a forest of shared prefixes (see `sparring.forward`), in micro-batches by token budget. A loss is normalised
-by the counts of its whole optimizer step, so how it is cut into micro-batches changes nothing but rounding.
-
-Legend: M trained tokens, S sequences (trained turns).
+Rows run as a forest of shared prefixes (see `sparring.forward`), in micro-batches by token budget. The rows of a record
+stay together: a pair is compared in one batch.
 """
 
 from __future__ import annotations
@@ -12,74 +10,40 @@ import copy
 import math
 import random
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from sparring.batch import ObjectiveBatch, Totals, objective_batch
 from sparring.chance import key_of
 from sparring.errors import CheckpointError, NumericsError
-from sparring.forward import Scored, attend_by_plan, autocast, check_forward, token_logprobs
+from sparring.forward import attend_by_plan, autocast, check_forward, token_logprobs
 from sparring.interfaces import LoadedModel, Objective
-from sparring.prefix_tree import batches
-from sparring.records import PolicyGradientRecord
+from sparring.prefix_tree import batches_of_bundles
+from sparring.records import PolicyGradientRecord, Record, TokenRow
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
     from sparring.recipe import PolicySpec, TrainSpec
 
-Normalize = Literal["token_mean", "sequence_mean", "token_sum", "constant"]
+
+class _Fixed(NamedTuple):
+    """Log-probabilities of a record's rows that do not change during an update: the old ones, and the reference's."""
+
+    old: Sequence[Sequence[float]]
+    reference: Sequence[Sequence[float]] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    """What an optimizer step trains on as a whole, weights included. Rows dropped for zero advantage still count."""
+class Part:
+    """Records of one kind with the objective they are trained by. ``totals`` count those already dropped too."""
 
-    tokens: float
-    sequences: float
-    records: float
-
-
-@dataclass(slots=True)
-class ObjectiveBatch:
-    """Trained tokens of a micro-batch, flat. All tensors are ``(M,)``.
-
-    ``logprobs`` and ``divergence`` carry the gradient; ``old_logprobs`` are the sampling policy's, ``reference`` the
-    reference's. ``divergence`` is the whole KL divergence to the reference where each token was sampled. The last two are
-    None unless the objective needs them.
-    ``sequence`` numbers the trained turns of the batch from 0; ``weights`` are the records'.
-    """
-
-    logprobs: torch.Tensor
-    old_logprobs: torch.Tensor
-    reference: torch.Tensor | None
-    divergence: torch.Tensor | None
-    advantages: torch.Tensor
-    weights: torch.Tensor
-    sequence: torch.Tensor
-    sequences: int
+    objective: Objective
+    records: Sequence[Record]
     totals: Totals
-
-    def reduce(self, values: torch.Tensor, how: Normalize, constant: float = 1.0) -> torch.Tensor:
-        """This batch's share of the mean of per-token ``values`` ``(M,)``.
-
-        ``token_mean``: over all trained tokens. ``sequence_mean``: over turns, of the mean over each turn's tokens.
-        ``token_sum``: over turns, of the sum over each turn's tokens. ``constant``: the same divided by ``constant``.
-        """
-        weighted = values * self.weights
-        if how == "token_mean":
-            return weighted.sum() / self.totals.tokens
-        if how == "sequence_mean":
-            length = torch.bincount(self.sequence, minlength=self.sequences).to(values.dtype)
-            return (weighted / length[self.sequence]).sum() / self.totals.sequences
-        total = weighted.sum() / self.totals.sequences
-        return total / constant if how == "constant" else total
-
-    def mean_of(self, values: torch.Tensor) -> torch.Tensor:
-        """The share of a plain mean over trained tokens, for metrics."""
-        return (values.detach() * self.weights).sum() / self.totals.tokens
 
 
 @dataclass(slots=True)
@@ -139,28 +103,24 @@ class Learner:
 
     # ---- update ------------------------------------------------------------------------------------------------------
 
-    def update(
-        self, records: Sequence[PolicyGradientRecord], objective: Objective, counts: Totals, step: int
-    ) -> UpdateReport:
-        """Train on ``records``: `epochs` passes, each in `minibatches` optimizer steps.
+    def update(self, parts: Sequence[Part], step: int) -> UpdateReport:
+        """Train on the records of a step: `epochs` passes, each in `minibatches` optimizer steps.
 
-        ``counts`` are of all the step's records, those already dropped for zero advantage included.
+        The losses of ``parts`` are added: each is a mean over its own records.
         """
         report = UpdateReport()
-        if not records:
+        parts = [part for part in parts if part.records]
+        if not parts:
             return report
         model = self.loaded.model.eval()  # no dropout: the ratio to the sampling policy must be 1 on policy
-        fixed = self._fixed_logprobs(records, objective, report)
+        fixed = [self._fixed_logprobs(part, report) for part in parts]
         optimizer_steps = 0
         for epoch in range(self._train.epochs):
-            for part in self._minibatches(len(records), (step, epoch)):
-                share = len(part) / len(records)
-                totals = (
-                    counts
-                    if share == 1
-                    else Totals(counts.tokens * share, counts.sequences * share, counts.records * share)
-                )
-                self._accumulate([records[i] for i in part], [fixed[i] for i in part], objective, totals, report, step)
+            shares = [self._minibatches(len(part.records), (step, epoch, i)) for i, part in enumerate(parts)]
+            for minibatch in range(max(map(len, shares))):
+                for part, known, share in zip(parts, fixed, shares, strict=True):
+                    if minibatch < len(share):
+                        self._accumulate(part, known, share[minibatch], report, step)
                 began = time.perf_counter()
                 norm = self._accelerator.clip_grad_norm_(model.parameters(), self._train.max_grad_norm)
                 if norm is not None and not math.isfinite(float(norm)):
@@ -176,7 +136,7 @@ class Learner:
         report.metrics["learning_rate"] = float(self._scheduler.get_last_lr()[0])
         return report
 
-    def _minibatches(self, count: int, key: tuple[int, int]) -> list[list[int]]:
+    def _minibatches(self, count: int, key: tuple[int, int, int]) -> list[list[int]]:
         if self._train.minibatches == 1:
             return [list(range(count))]
         order = list(range(count))
@@ -184,67 +144,76 @@ class Learner:
         size = math.ceil(count / self._train.minibatches)
         return [sorted(order[a : a + size]) for a in range(0, count, size)]
 
-    def _fixed_logprobs(
-        self, records: Sequence[PolicyGradientRecord], objective: Objective, report: UpdateReport
-    ) -> list[tuple[list[float], list[float] | None]]:
-        """Old and reference log-probabilities of every record, before anything is updated."""
-        old = [record.logprobs for record in records]
-        reference: list[list[float] | None] = [None] * len(records)
-        if self._train.old_logprobs == "learner":
-            old = self._logprobs_of(self.loaded, records, report)
-        if objective.needs_reference == "tokens":
-            if self.reference is None:
-                self.keep_reference()
-            assert self.reference is not None
-            reference = list(self._logprobs_of(self.reference, records, report))
-        return list(zip(old, reference, strict=True))
+    def _fixed_logprobs(self, part: Part, report: UpdateReport) -> list[_Fixed]:
+        """Old and reference log-probabilities of every record's rows, before anything is updated."""
+        rows = [record.rows for record in part.records]
+        old = [
+            [r.logprobs] if isinstance(r, PolicyGradientRecord) else [[0.0] * len(where) for _, where in r.rows]
+            for r in part.records
+        ]
+        if self._train.old_logprobs == "learner" and isinstance(part.records[0], PolicyGradientRecord):
+            old = self._logprobs_of(self.loaded, rows, report)
+        if part.objective.needs_reference != "tokens":
+            return [_Fixed(values, None) for values in old]
+        if self.reference is None:
+            self.keep_reference()
+        assert self.reference is not None
+        return [_Fixed(*both) for both in zip(old, self._logprobs_of(self.reference, rows, report), strict=True)]
 
     @torch.no_grad()
     def _logprobs_of(
-        self, loaded: LoadedModel, records: Sequence[PolicyGradientRecord], report: UpdateReport
-    ) -> list[list[float]]:
+        self, loaded: LoadedModel, bundles: Sequence[Sequence[TokenRow]], report: UpdateReport
+    ) -> list[list[list[float]]]:
+        """Log-probabilities of trained tokens, by bundle and row."""
         began = time.perf_counter()
-        out: list[list[float]] = [[] for _ in records]
-        rows = [record.tokens for record in records]
-        for group in batches(rows, self._train.token_budget):
+        out: list[list[list[float]]] = [[] for _ in bundles]
+        for group in self._micro_batches(bundles):
+            rows = [row for b in group for row in bundles[b]]
             with autocast(loaded):
                 flat = token_logprobs(
-                    loaded.model, [rows[r] for r in group], [records[r].positions for r in group]
+                    loaded.model, [t for t, _ in rows], [where for _, where in rows]
                 ).logprobs.tolist()
             at = 0
-            for r in group:
-                out[r] = flat[at : at + len(records[r].positions)]
-                at += len(records[r].positions)
+            for b in group:
+                for _, where in bundles[b]:
+                    out[b].append(flat[at : at + len(where)])
+                    at += len(where)
         report.seconds["forward"] += time.perf_counter() - began
         return out
 
+    def _micro_batches(self, bundles: Sequence[Sequence[TokenRow]]) -> Iterator[list[int]]:
+        return batches_of_bundles([[tokens for tokens, _ in bundle] for bundle in bundles], self._train.token_budget)
+
     def _accumulate(
-        self,
-        records: Sequence[PolicyGradientRecord],
-        fixed: Sequence[tuple[list[float], list[float] | None]],
-        objective: Objective,
-        totals: Totals,
-        report: UpdateReport,
-        step: int,
+        self, part: Part, fixed: Sequence[_Fixed], numbers: Sequence[int], report: UpdateReport, step: int
     ) -> None:
-        """Add the gradient of the whole optimizer step, micro-batch by micro-batch."""
-        device = self.loaded.model.device
-        rows = [record.tokens for record in records]
-        whole = objective.needs_reference == "distributions"
+        """Add the gradient of an optimizer step's share of a part, micro-batch by micro-batch."""
+        records = [part.records[number] for number in numbers]
+        totals = part.totals.share(len(records) / len(part.records))
+        whole = part.objective.needs_reference in ("reverse_kl", "forward_kl")
         if whole and self.reference is None:
             self.keep_reference()
-        for group in batches(rows, self._train.token_budget):
-            mine = [records[r] for r in group]
+        for group in self._micro_batches([record.rows for record in records]):
+            mine, known = [records[i] for i in group], [fixed[numbers[i]] for i in group]
+            rows = [row for record in mine for row in record.rows]
             began = time.perf_counter()
             with autocast(self.loaded):
                 scored = token_logprobs(
                     self.loaded.model,
-                    [record.tokens for record in mine],
-                    [record.positions for record in mine],
+                    [tokens for tokens, _ in rows],
+                    [where for _, where in rows],
                     reference=self.reference.model if whole and self.reference else None,
+                    forward_kl=part.objective.needs_reference == "forward_kl",
                 )
-            batch = _objective_batch(mine, [fixed[r] for r in group], scored, totals, device)
-            loss, sums = objective(batch)
+            batch = objective_batch(
+                mine,
+                [row for f in known for row in f.old],
+                None if known[0].reference is None else [row for f in known for row in f.reference or ()],
+                scored,
+                totals,
+                self.loaded.model.device,
+            )
+            loss, sums = part.objective(batch)
             report.seconds["forward"] += time.perf_counter() - began
             if not torch.isfinite(loss):
                 raise NumericsError(_where_loss_broke(step, self.name, loss, batch, mine))
@@ -252,9 +221,11 @@ class Learner:
             self._accelerator.backward(loss)
             report.seconds["backward"] += time.perf_counter() - began
             report.nodes += scored.nodes
-            gap = (batch.logprobs.detach() - batch.old_logprobs).abs().max().item()
-            report.metrics.setdefault("logprob_gap", gap)  # of the first micro-batch, before any update
-            for name, value in {"loss": loss.detach(), "entropy": batch.mean_of(-batch.logprobs), **sums}.items():
+            measured = {"loss": loss.detach(), "entropy": batch.mean_of(-batch.logprobs), **sums}
+            if isinstance(mine[0], PolicyGradientRecord):
+                gap = (batch.logprobs.detach() - batch.old_logprobs).abs().max().item()
+                report.metrics.setdefault("logprob_gap", gap)  # of the first micro-batch, before any update
+            for name, value in measured.items():
                 number = float(value)
                 if name.endswith("_max"):
                     report.metrics[name] = max(report.metrics.get(name, -math.inf), number)
@@ -336,47 +307,23 @@ def prepare(loaded: LoadedModel) -> LoadedModel:
     return loaded
 
 
-def _objective_batch(
-    records: Sequence[PolicyGradientRecord],
-    fixed: Sequence[tuple[list[float], list[float] | None]],
-    scored: Scored,
-    totals: Totals,
-    device: torch.device,
-) -> ObjectiveBatch:
-    def flat(values: Sequence[Sequence[float]]) -> torch.Tensor:
-        return torch.tensor([v for row in values for v in row], dtype=torch.float32, device=device)
-
-    sequence: list[int] = []
-    first = 0
-    for record in records:
-        sequence += [first + turn for turn in record.turns]
-        first += record.turn_count
-    reference = [r for _, r in fixed if r is not None]
-    return ObjectiveBatch(
-        logprobs=scored.logprobs,
-        divergence=scored.divergence,
-        old_logprobs=flat([old for old, _ in fixed]),
-        reference=flat(reference) if reference else None,
-        advantages=flat([record.advantages for record in records]),
-        weights=flat([[record.weight] * len(record.positions) for record in records]),
-        sequence=torch.tensor(sequence, device=device),
-        sequences=first,
-        totals=totals,
-    )
-
-
 def _where_loss_broke(
-    step: int, policy: str, loss: torch.Tensor, batch: ObjectiveBatch, records: Sequence[PolicyGradientRecord]
+    step: int, policy: str, loss: torch.Tensor, batch: ObjectiveBatch, records: Sequence[Record]
 ) -> str:
-    places = [(record.episode, turn) for record in records for turn in record.turns]
+    places = [
+        (record.episode, row, place)
+        for record in records
+        for row, (_, positions) in enumerate(record.rows)
+        for place in positions
+    ]
     for name in ("logprobs", "old_logprobs", "reference", "advantages"):
         values = getattr(batch, name)
         if values is not None and not torch.isfinite(values).all():
             bad = (~torch.isfinite(values)).nonzero()[:, 0]
-            episode, turn = places[int(bad[0])]
+            episode, row, place = places[int(bad[0])]
             return (
                 f"step {step}: the loss of policy {policy!r} is {loss.item()} because {name} has {len(bad)} values that are not "
-                f"finite, first in episode {episode}, turn {turn} of its row. The weights are still those of the step before; "
+                f"finite, first in episode {episode}, token {place} of row {row} of its record. The weights are still those of the step before; "
                 "`--resume` goes on from the last checkpoint, and a smaller train.learning_rate is the usual cure."
             )
     return f"step {step}: the loss of policy {policy!r} is {loss.item()} though all its inputs are finite: the objective overflows"

@@ -10,7 +10,7 @@ of attention is bounded by the segment and a row never straddles two.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -67,11 +67,7 @@ def build_forest(rows: Sequence[Sequence[int]], segment_tokens: int = 1024) -> P
     path: list[int] = []  # nodes of the previous row, within the present segment
     previous: tuple[int, ...] = ()
     for row, numbers in sorted(distinct.items()):
-        shared = 0
-        for a, b in zip(previous[: len(path)], row, strict=False):
-            if a != b:
-                break
-            shared += 1
+        shared = shared_prefix(previous[: len(path)], row)
         if segment.parents and len(segment.parents) + len(row) - shared > segment_tokens:
             forest.segments.append(segment)
             segment, path, shared = Segment(forest.size), [], 0
@@ -89,28 +85,39 @@ def build_forest(rows: Sequence[Sequence[int]], segment_tokens: int = 1024) -> P
     return forest
 
 
-def batches(rows: Sequence[Sequence[int]], token_budget: int, segment_tokens: int = 1024) -> Iterable[list[int]]:
+def batches(rows: Sequence[Sequence[int]], token_budget: int) -> Iterator[list[int]]:
     """Row numbers in groups whose forests have at most ``token_budget`` nodes each (one row may exceed it alone).
 
     Rows of a group are lexicographic neighbours, so that little sharing is lost at the cuts.
     """
-    order = sorted(range(len(rows)), key=lambda r: tuple(rows[r]))
+    return batches_of_bundles([[row] for row in rows], token_budget)
+
+
+def batches_of_bundles(bundles: Sequence[Sequence[Sequence[int]]], token_budget: int) -> Iterator[list[int]]:
+    """Like `batches`, of bundles of rows that stay together, such as the two answers of a pair."""
+    order = sorted(range(len(bundles)), key=lambda b: tuple(bundles[b][0]))
     group: list[int] = []
     size = 0
     previous: Sequence[int] = ()
     for number in order:
-        row = rows[number]
-        shared = 0
-        for a, b in zip(previous, row, strict=False):
-            if a != b:
-                break
-            shared += 1
-        new = len(row) - shared
+        new, alone = 0, 0
+        before: Sequence[int] = ()
+        for row in bundles[number]:
+            new += len(row) - shared_prefix(previous, row)
+            alone += len(row) - shared_prefix(before, row)
+            before = previous = row
         if group and size + new > token_budget:
             yield group
-            group, size, new = [], 0, len(row)
+            group, size, new = [], 0, alone
         group.append(number)
         size += new
-        previous = row
     if group:
         yield group
+
+
+def shared_prefix(a: Sequence[int], b: Sequence[int]) -> int:
+    """How many tokens two rows have in common from their start."""
+    for number, (x, y) in enumerate(zip(a, b, strict=False)):
+        if x != y:
+            return number
+    return min(len(a), len(b))

@@ -104,6 +104,10 @@ class Episode:
         return list(found.values())
 
 
+RecordKind = Literal["policy_gradient", "preference", "demonstration"]
+TokenRow = tuple[list[int], list[int]]  # tokens, and the places of trained ones among them (never 0)
+
+
 @dataclass(slots=True)
 class PolicyGradientRecord:
     """One row whose sampled tokens are trained with an advantage each.
@@ -124,21 +128,34 @@ class PolicyGradientRecord:
     labels: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     weight: float = 1.0
 
+    @property
+    def rows(self) -> tuple[TokenRow, ...]:
+        return ((self.tokens, self.positions),)
+
 
 @dataclass(slots=True)
 class PreferenceRecord:
-    """Two rows of which the first is preferred. ``*_start`` is where each completion begins."""
+    """Two rows of which the first is preferred; ``*_positions`` are the places of what each answer wrote.
+
+    ``chosen_win`` and ``rejected_win`` are the probabilities that each wins against what it was compared with (the other
+    one, or all answers to the same prompt); ``margin`` is how much better the first one scored, in reward units.
+    """
 
     policy: str
     chosen: list[int]
     rejected: list[int]
-    chosen_start: int
-    rejected_start: int
-    probability: float = 1.0  # that chosen is better
+    chosen_positions: list[int]
+    rejected_positions: list[int]
+    chosen_win: float = 1.0
+    rejected_win: float = 0.0
     margin: float = 0.0
     episode: int = -1
     labels: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     weight: float = 1.0
+
+    @property
+    def rows(self) -> tuple[TokenRow, ...]:
+        return ((self.chosen, self.chosen_positions), (self.rejected, self.rejected_positions))
 
 
 @dataclass(slots=True)
@@ -151,6 +168,10 @@ class DemonstrationRecord:
     episode: int = -1
     labels: Mapping[str, str | int | float | bool] = field(default_factory=dict)
     weight: float = 1.0
+
+    @property
+    def rows(self) -> tuple[TokenRow, ...]:
+        return ((self.tokens, self.positions),)
 
 
 Record = PolicyGradientRecord | PreferenceRecord | DemonstrationRecord

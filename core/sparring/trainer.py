@@ -23,6 +23,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from sparring.batch import totals
 from sparring.build import policy_gradient_records
 from sparring.chance import SeededChance
 from sparring.errors import EpisodeError, NumericsError
@@ -40,11 +41,11 @@ from sparring.interfaces import (
     Sampling,
     Stateful,
 )
-from sparring.learner import Learner, Totals
+from sparring.learner import Learner, Part
 from sparring.play import EpisodePlan, Hall, Held
 from sparring.pool import Pool
 from sparring.recipe import Recipe, RewardRule
-from sparring.records import Episode, PolicyGradientRecord, Trajectory
+from sparring.records import Episode, PolicyGradientRecord, Record, Trajectory
 from sparring.rewards import combine
 
 
@@ -252,27 +253,34 @@ class Trainer:
                     turn.advantage = float(advantage)
         return everything
 
-    def _update(self, records: Sequence[PolicyGradientRecord], metrics: dict[str, float]) -> dict[str, float]:
+    def _update(self, records: Sequence[Record], metrics: dict[str, float]) -> dict[str, float]:
         model_seconds: dict[str, float] = defaultdict(float)
-        metrics["tokens/rows"] = sum(len(record.tokens) for record in records)
+        metrics["tokens/rows"] = sum(len(tokens) for record in records for tokens, _ in record.rows)
         metrics["tokens/computed"] = 0.0
         for name, learner in self.learners.items():
-            mine = [record for record in records if record.policy == name]
-            objectives = {int(record.labels["entry"]) for record in mine}
-            objective = self.entries[min(objectives)].objective if objectives else self.entries[0].objective
-            counts = Totals(
-                tokens=sum(record.weight * len(record.positions) for record in mine),
-                sequences=sum(record.weight * record.turn_count for record in mine),
-                records=sum(record.weight for record in mine),
-            )
-            # With advantage zero everywhere and no reference to stay near, a row's gradient is zero: it is not run.
-            kept = mine if objective.needs_reference != "no" else [r for r in mine if any(r.advantages)]
-            report = learner.update(kept, objective, counts, self.counters.step)
+            report = learner.update(self._parts([r for r in records if r.policy == name]), self.counters.step)
             metrics |= {f"{key}/{name}": value for key, value in report.metrics.items()}
             metrics["tokens/computed"] += report.nodes / self.recipe.train.epochs
             for part, seconds in report.seconds.items():
                 model_seconds[part] += seconds
         return model_seconds
+
+    def _parts(self, records: Sequence[Record]) -> list[Part]:
+        """A policy's records by the objective of the entry they come from."""
+        by_objective: dict[int, list[Record]] = defaultdict(list)
+        for record in records:
+            by_objective[id(self.entries[int(record.labels["entry"])].objective)].append(record)
+        parts = []
+        for mine in by_objective.values():
+            objective = self.entries[int(mine[0].labels["entry"])].objective
+            # With advantage zero everywhere and no reference to stay near, a row's gradient is zero: it is not run.
+            kept = [
+                r
+                for r in mine
+                if objective.needs_reference != "no" or not isinstance(r, PolicyGradientRecord) or any(r.advantages)
+            ]
+            parts.append(Part(objective, kept, totals(mine)))
+        return parts
 
     def _publish(self) -> None:
         self.opponents.step_ended(self.counters.step)

@@ -60,7 +60,7 @@ class TransformersGenerator:
         whole = [[*context, *continuation] for context, continuation in rows]
         where = [list(range(len(context), len(context) + len(continuation))) for context, continuation in rows]
         scores: list[list[float]] = [[] for _ in rows]
-        for group in batches(whole, self._params.prefill_tokens, self._params.segment_tokens):
+        for group in batches(whole, self._params.prefill_tokens):
             with autocast(loaded):
                 flat = token_logprobs(
                     loaded.model,

@@ -13,14 +13,15 @@ class PolicyGradientParams(Params):
     kl_coef: float = Field(
         0.0, ge=0, description="Weight of the KL divergence to the policy's reference; 0 keeps no reference."
     )
-    kl_estimator: Literal["full", "k2", "k3"] = Field(
+    kl_estimator: Literal["full", "full_forward", "k2", "k3"] = Field(
         "k3",
-        description="full: the divergence over the whole vocabulary at each trained token, which needs no luck to pull back "
-        "tokens that are hardly sampled any more. The others use the sampled token alone, with d = log(reference / policy): "
+        description="full: KL(policy || reference) over the whole vocabulary at each trained token. full_forward: "
+        "KL(reference || policy) there, whose pull on a token does not fade as its probability does, so that nothing the "
+        "reference does is given up for good. The others use the sampled token alone, with d = log(reference / policy): "
         "k3 is exp(d) - d - 1 (GRPO), k2 is d squared / 2.",
     )
     normalize: Literal["token_mean", "sequence_mean", "token_sum", "constant"] = Field(
-        "token_mean", description="How token losses become one number: see `sparring.learner.ObjectiveBatch.reduce`."
+        "token_mean", description="How token losses become one number: see `sparring.batch.ObjectiveBatch.reduce`."
     )
     constant: float | None = Field(
         None, gt=0, description="Divisor of `normalize: constant`, in tokens (SPIRAL: the maximum length)."

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 
-from sparring.learner import ObjectiveBatch
+from sparring import NeedsReference, RecordKind
+from sparring.batch import ObjectiveBatch
 from sparring_objectives.params import PolicyGradientParams, PpoClipParams
 
 
@@ -20,17 +19,27 @@ def kl_term(logprobs: torch.Tensor, reference: torch.Tensor, estimator: str) -> 
     return 0.5 * d * d if estimator == "k2" else torch.exp(d) - d - 1
 
 
+_NEEDS: dict[str, NeedsReference] = {
+    "full": "reverse_kl",
+    "full_forward": "forward_kl",
+    "k2": "tokens",
+    "k3": "tokens",
+}
+
+
 class PolicyGradient:
     """``L = -A log π``; Williams 1992. Its gradient is right only on policy: one optimizer step per batch."""
+
+    record: RecordKind = "policy_gradient"
 
     def __init__(self, params: PolicyGradientParams) -> None:
         self.params = params
 
     @property
-    def needs_reference(self) -> Literal["no", "tokens", "distributions"]:
+    def needs_reference(self) -> NeedsReference:
         if not self.params.kl_coef:
             return "no"
-        return "distributions" if self.params.kl_estimator == "full" else "tokens"
+        return _NEEDS[self.params.kl_estimator]
 
     def __call__(self, batch: ObjectiveBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         values, metrics = self.surrogate(batch)
@@ -41,7 +50,7 @@ class PolicyGradient:
         return batch.reduce(values, self.params.normalize, self.params.constant or 1.0), metrics
 
     def _divergence(self, batch: ObjectiveBatch) -> torch.Tensor:
-        if self.params.kl_estimator == "full":
+        if self.params.kl_estimator in ("full", "full_forward"):
             assert batch.divergence is not None
             return batch.divergence
         assert batch.reference is not None

@@ -6,7 +6,7 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from sparring.learner import ObjectiveBatch, Totals
+from sparring.batch import ObjectiveBatch, Totals
 from sparring_objectives.params import PolicyGradientParams, PpoClipParams
 from sparring_objectives.policy_gradient import PolicyGradient, PpoClip, kl_term
 
@@ -22,7 +22,7 @@ def batch(logprobs: list[float], **more: object) -> ObjectiveBatch:
         "weights": torch.ones(count),
         "sequence": torch.tensor([0, 0, 1][:count]),
         "sequences": 2,
-        "totals": Totals(tokens=count, sequences=2, records=2),
+        "totals": Totals(tokens=count, sequences=2),
     }
     return ObjectiveBatch(**{**values, **more})  # type: ignore[arg-type]
 
@@ -47,7 +47,7 @@ def test_normalisations_by_hand() -> None:
     ],
 )
 def test_clipped_surrogate_by_hand(logprob: float, advantage: float, loss: float, slope: float) -> None:
-    b = batch([logprob], advantages=torch.tensor([advantage]), totals=Totals(1, 1, 1), sequences=1)
+    b = batch([logprob], advantages=torch.tensor([advantage]), totals=Totals(1, 1), sequences=1)
     got, _ = PpoClip(PpoClipParams(clip_eps=0.2))(b)
     got.backward()
     assert got.item() == pytest.approx(loss, rel=1e-5)
@@ -57,7 +57,7 @@ def test_clipped_surrogate_by_hand(logprob: float, advantage: float, loss: float
 
 def test_policy_gradient_is_minus_advantage_times_logprob_plus_kl() -> None:
     b = batch(
-        [-1.0], reference=torch.tensor([-1.5]), advantages=torch.tensor([0.5]), totals=Totals(1, 1, 1), sequences=1
+        [-1.0], reference=torch.tensor([-1.5]), advantages=torch.tensor([0.5]), totals=Totals(1, 1), sequences=1
     )
     got, metrics = PolicyGradient(PolicyGradientParams(kl_coef=0.3, kl_estimator="k2"))(b)
     assert got.item() == pytest.approx(0.5 + 0.3 * 0.125)
