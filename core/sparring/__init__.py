@@ -25,10 +25,14 @@ from sparring.interfaces import (
     RunStarted,
     Sampling,
     StepEnded,
+    Store,
     Table,
+    Task,
+    TaskSource,
     Tracker,
     Transcript,
     Verdict,
+    Voice,
 )
 from sparring.metrics import Metric
 from sparring.params import Choice, Params, component
@@ -50,8 +54,9 @@ __version__ = "0.1.0"
 __all__ = [
     "AdvantageEstimator", "Chance", "Choice", "Completion", "DemonstrationRecord", "Episode", "Evaluator", "Game",
     "GameError", "GameInfo", "Generator", "Judge", "LoadedModel", "Metric", "ModelContext", "ModelSource", "Move",
-    "NeedsReference", "Objective", "OpponentSampler", "Outcome", "Params", "Player", "PluginError", "PolicyGradientRecord",
-    "PreferenceRecord", "RecipeError", "Record", "RecordBuilder", "RecordKind", "Register", "Request", "RoleScheme", "RoleSpec", "RunEnded", "RunStarted",
-    "Sampling", "SeededChance", "Span", "SparringError", "State", "StepEnded", "Table", "Tracker", "Trajectory",
-    "Transcript", "Turn", "Twin", "Verdict", "component", "hookimpl",
+    "NeedsReference", "Objective", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
+    "PolicyGradientRecord", "PreferenceRecord", "RecipeError", "Record", "RecordBuilder", "RecordKind", "Register",
+    "Request", "RoleScheme", "RoleSpec", "RunEnded", "RunStarted", "Sampling", "SeededChance", "Span", "SparringError",
+    "State", "StepEnded", "Store", "Table", "Task", "TaskSource", "Tracker", "Trajectory", "Transcript", "Turn", "Twin",
+    "Verdict", "Voice", "component", "hookimpl",
 ]  # fmt: skip

@@ -8,13 +8,23 @@ from collections.abc import Callable, Mapping
 import torch
 
 from sparring.chat import ChatFormat
+from sparring.entry import Entry
 from sparring.errors import ModelError
 from sparring.examples import transcripts
-from sparring.interfaces import AdvantageEstimator, Judge, LoadedModel, ModelContext, Objective, Sampling, Transcript
+from sparring.interfaces import (
+    AdvantageEstimator,
+    Judge,
+    LoadedModel,
+    ModelContext,
+    Objective,
+    RecordBuilder,
+    Sampling,
+    Transcript,
+)
 from sparring.learner import Learner, prepare
-from sparring.play import EpisodePlan, Hall, Held
+from sparring.play import Hall, Held
 from sparring.recipe import PlayEntry, Recipe
-from sparring.trainer import Entry, Trainer
+from sparring.trainer import Trainer
 
 
 def set_up_torch(recipe: Recipe) -> torch.device:
@@ -44,13 +54,17 @@ def assemble(recipe: Recipe) -> Trainer:
     entries = _entries(recipe)
     models = load_models(recipe, entries, device)
     generator = recipe.generator.make()
-    hall = Hall(generator, {name: ChatFormat(loaded.tokenizer) for name, loaded in models.items()}, next(iter(models)))
+    chats = {name: ChatFormat(loaded.tokenizer) for name, loaded in models.items()}
+    hall = Hall(generator, chats, next(iter(models)), recipe.train.judge_seconds)
+    for judge in {id(judge): judge for entry in entries for judge in entry.judges.values()}.values():
+        if attach := getattr(judge, "attach", None):
+            attach(hall.voice)
     learners: dict[str, Learner] = {}
     frozen: dict[str, LoadedModel] = {}
     for name, loaded in models.items():
         spec = recipe.policies[name]
         if spec.trainable:
-            learners[name] = Learner(name, loaded, spec, recipe.train, accelerator)
+            learners[name] = Learner(name, loaded, spec, recipe.train, recipe.steps_of(name), accelerator)
             if any(entry.objective.needs_reference != "no" for entry in entries):
                 learners[name].keep_reference()
         else:
@@ -74,23 +88,8 @@ def load_models(recipe: Recipe, entries: list[Entry], device: torch.device) -> d
 
 def _examples(recipe: Recipe, entries: list[Entry]) -> Callable[[int], list[Transcript]]:
     def examples(n: int) -> list[Transcript]:
-        plans = []
-        for number in range(n):
-            entry = entries[number % len(entries)]
-            plans.append(
-                EpisodePlan(
-                    number,
-                    entry.number,
-                    entry.game,
-                    entry.scheme,
-                    {},
-                    entry.judges,
-                    entry.sampling,
-                    number,
-                    (recipe.train.seed,),
-                )
-            )
-        return transcripts(plans)[:n]
+        made = [entries[number % len(entries)].plan(number, number, {}, (recipe.train.seed,)) for number in range(n)]
+        return transcripts(made)[:n]
 
     return examples
 
@@ -99,19 +98,22 @@ def _entries(recipe: Recipe) -> list[Entry]:
     # An entry that gives no section of its own shares the common component, memory included: RAE's baselines are one set.
     judges: Mapping[str, Judge] = {name: choice.make() for name, choice in recipe.judges.items()}
     estimator: AdvantageEstimator = recipe.advantage.make()
+    builder: RecordBuilder = recipe.records.make()
     objective: Objective = recipe.objective.make()
     entries = []
     for number, entry in enumerate(recipe.play):
-        game, scheme = entry.game.make(), entry.scheme.make()
+        game, scheme = entry.game.make() if entry.game else None, entry.scheme.make()
         sampling = entry.sampling or recipe.sampling
         entries.append(
             Entry(
                 number=number,
+                name=entry.title,
                 game=game,
                 scheme=scheme,
                 roles=_roles(recipe, entry, [(role.name, role.trainable) for role in scheme.roles(game)]),
                 judges={name: choice.make() for name, choice in entry.judges.items()} if entry.judges else judges,
                 estimator=entry.advantage.make() if entry.advantage else estimator,
+                builder=entry.records.make() if entry.records else builder,
                 objective=entry.objective.make() if entry.objective else objective,
                 sampling=Sampling(sampling.temperature, sampling.top_p, sampling.top_k, sampling.max_tokens),
                 rewards=entry.rewards or recipe.rewards,

@@ -1,51 +1,38 @@
-"""From judged episodes to training records: one row per player per episode, with several trained spans."""
+"""What record builders share: from the turns of a row to its tokens and the places of trained ones."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
-from sparring.records import Episode, PolicyGradientRecord
+from sparring.records import Episode, Row, Span, Turn
 
 
-def policy_gradient_records(episodes: Sequence[Episode]) -> list[PolicyGradientRecord]:
-    """A record for each row that has trained turns, in episode order.
+def spans_at(row: Row, turn: Turn) -> Iterable[tuple[int, Span]]:
+    """The spans of a turn with the place in its row at which each begins.
 
-    Every record proves that the tokens at its positions are those the generator returned: rows only grow, so a
-    difference means that something rewrote one.
+    Proves that the row still holds the tokens that the generator returned: rows only grow, so a difference means that
+    something rewrote one.
     """
-    records = []
-    for episode in episodes:
-        for row in episode.rows:
-            trained = [turn for turn in row.turns if turn.trained]
-            if not trained:
-                continue
-            record = PolicyGradientRecord(
-                trained[0].holder,
-                trained[0].version,
-                [],
-                [],
-                [],
-                [],
-                [],
-                len(trained),
-                episode.number,
-                trained[0].labels,
-            )
-            for number, turn in enumerate(trained):
-                at = turn.start
-                for span in turn.spans:
-                    if row.tokens[at : at + len(span.tokens)] != span.tokens:
-                        raise AssertionError(
-                            f"episode {episode.number}: the row of {turn.role} no longer holds what was sampled at token {at}"
-                        )
-                    if span.kind == "sampled":
-                        count = len(span.tokens)
-                        record.positions.extend(range(at, at + count))
-                        record.logprobs.extend(span.logprobs)
-                        record.advantages.extend([turn.advantage] * count)
-                        record.turns.extend([number] * count)
-                    at += len(span.tokens)
-            # What follows the last trained token influences nothing.
-            record.tokens = row.tokens[: record.positions[-1] + 1]
-            records.append(record)
-    return records
+    at = turn.start
+    for span in turn.spans:
+        if row.tokens[at : at + len(span.tokens)] != span.tokens:
+            raise AssertionError(f"the row of {turn.role} no longer holds what was sampled at token {at}")
+        yield at, span
+        at += len(span.tokens)
+
+
+def answer_positions(row: Row, turns: Iterable[Turn], kinds: Sequence[str] = ("sampled",)) -> list[int]:
+    """Places in a row of the tokens of ``turns`` whose spans are of ``kinds``, in order."""
+    return [
+        at + i
+        for turn in turns
+        for at, span in spans_at(row, turn)
+        if span.kind in kinds
+        for i in range(len(span.tokens))
+    ]
+
+
+def row_of(episode: Episode, turns: Sequence[Turn]) -> Row | None:
+    """The row in which all ``turns`` stand; None if their context was rewritten between them."""
+    rows = {turn.row for turn in turns}
+    return episode.rows[rows.pop()] if len(rows) == 1 else None

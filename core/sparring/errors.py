@@ -12,6 +12,7 @@
     ├── ModelError          a model or its tokenizer cannot be loaded or does not fit
     ├── GameError           a game broke its own contract: a bug in the game, stops the run
     ├── EpisodeError        an episode failed; carries which, and the cause
+    ├── JudgeError          a judge does not answer
     ├── GenerationError     the generator failed
     └── NumericsError       NaN or infinity; names step, tensor, episode and turn
 
@@ -84,6 +85,10 @@ class GameError(SparringError):
 
 
 class EpisodeError(SparringError):
+    pass
+
+
+class JudgeError(SparringError):
     pass
 
 

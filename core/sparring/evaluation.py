@@ -8,10 +8,12 @@ from typing import Any, Protocol, runtime_checkable
 
 from sparring.chance import key_of
 from sparring.chat import Conversation
+from sparring.entry import Entry
 from sparring.errors import SparringError
 from sparring.game import Game, State
 from sparring.interfaces import Completion, LoadedModel, Request, RoleScheme, Sampling
 from sparring.play import EpisodePlan, Hall, Held
+from sparring.pool import Pool
 from sparring.records import Episode
 
 
@@ -33,20 +35,23 @@ class Evaluation:
     seed: int
     hall: Hall
     policies: Sequence[str]  # trainable ones, the default first
-    schemes: Sequence[tuple[str, RoleScheme, Sampling]]  # (game name, scheme, sampling) of the entries of `play:`
+    entries: Sequence[Entry]
+    pool: Pool
 
     def setting(self, game: Game) -> tuple[RoleScheme, Sampling]:
-        """Scheme and sampling of the entry that trains this game, or of the first one."""
-        for name, scheme, sampling in self.schemes:
-            if name == game.info.name:
-                return scheme, sampling
-        return self.schemes[0][1], self.schemes[0][2]
+        """Scheme and sampling of the entry that trains this game, or of the first one that plays any."""
+        playing = [entry for entry in self.entries if entry.game is not None]
+        mine = [entry for entry in playing if entry.game and entry.game.info.name == game.info.name]
+        for entry in [*mine, *playing]:
+            return entry.scheme, entry.sampling
+        raise SparringError(f"an evaluator plays {game.info.name}, but no entry of `play:` says by which scheme")
 
     def conversation(self, policy: str, role: str, system: str = "") -> Conversation:
         return Conversation(self.hall.chats[policy], role, system=system)
 
-    def held(self, policy: str) -> Held:
-        return Held(policy, self.step)
+    def held(self, policy: str, version: int | None = None) -> Held:
+        """A policy as it is now, or a version that the evaluator's `members` had kept."""
+        return Held(policy, self.step) if version is None else self.pool.held(policy, version)
 
     def score(self, policy: str, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
         """See `Generator.score`."""
@@ -73,11 +78,29 @@ class Evaluation:
             )
             for i, held in enumerate(holders)
         ]
+        return self._played(plans, tag)
+
+    def play_entry(self, name: str, holders: Sequence[Mapping[str, Held]], tag: str) -> list[Episode]:
+        """One episode of an entry of the recipe for each way of holding its roles; others are held as in the recipe.
+
+        Judges speak, so turns have their reward parts; nothing is trained. Failed episodes raise.
+        """
+        entry = next((entry for entry in self.entries if entry.name == name), None)
+        if entry is None:
+            known = ", ".join(entry.name for entry in self.entries)
+            raise SparringError(f"evaluation {tag}: no entry of `play:` is called {name!r} (there are: {known})")
+        plans = [
+            entry.plan(i, i, {**entry.roles, **held}, (self.seed, "eval", tag, self.step))
+            for i, held in enumerate(holders)
+        ]
+        return self._played(plans, tag)
+
+    def _played(self, plans: Sequence[EpisodePlan], tag: str) -> list[Episode]:
         episodes = self.hall.play(plans, self.step)
-        for episode in episodes:
+        for plan, episode in zip(plans, episodes, strict=True):
             if episode.error:
                 raise SparringError(
-                    f"evaluation {tag}: episode {episode.number} of {game.info.name} failed: {episode.error}"
+                    f"evaluation {tag}: episode {episode.number} of {plan.title} failed: {episode.error}"
                 )
         return episodes
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparring.chance import Chance
+from sparring.chance import Chance, SeededChance
 from sparring.errors import SparringError
 from sparring.game import State
 from sparring.interfaces import Transcript
@@ -54,13 +54,24 @@ class _RandomLegal:
 
 
 def transcripts(plans: Sequence[EpisodePlan]) -> list[Transcript]:
-    """The rows of ``plans`` played by random legal players, one transcript each."""
+    """The rows of ``plans`` played by random legal players, one transcript each, or what their schemes offer instead."""
+    offered = [_offered(plan) for plan in plans]
+    found = _played([plan for plan, given in zip(plans, offered, strict=True) if given is None])
+    return [transcript for given in offered if given for transcript in given] + found
+
+
+def _offered(plan: EpisodePlan) -> list[Transcript] | None:
+    make = getattr(plan.scheme, "examples", None)
+    return None if make is None else list(make(SeededChance(*plan.key, "examples", plan.number), 1))
+
+
+def _played(plans: Sequence[EpisodePlan]) -> list[Transcript]:
     chat = MessageChat()
     hall = Hall(generator=None, chats={"": chat}, default="")  # type: ignore[arg-type, dict-item]  # players alone need no generator
     random = Held("random", player=_RandomLegal())
     seated = [
         EpisodePlan(p.number, p.entry, p.game, p.scheme, {role.name: random for role in p.scheme.roles(p.game)}, p.judges,
-                    p.sampling, p.start, (*p.key, "examples"))
+                    p.sampling, p.start, (*p.key, "examples"), p.entry_name)
         for p in plans
     ]  # fmt: skip
     episodes = hall.play(seated, step=0)

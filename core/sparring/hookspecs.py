@@ -18,10 +18,12 @@ from sparring.interfaces import (
     Objective,
     OpponentSampler,
     Player,
+    RecordBuilder,
     RoleScheme,
     RunEnded,
     RunStarted,
     StepEnded,
+    TaskSource,
     Tracker,
 )
 from sparring.registry import Register
@@ -54,6 +56,11 @@ def sparring_register_advantage_estimators(register: Register[AdvantageEstimator
 
 
 @hookspec
+def sparring_register_record_builders(register: Register[RecordBuilder]) -> None:
+    """Register record builders: episodes to what is trained on."""
+
+
+@hookspec
 def sparring_register_objectives(register: Register[Objective]) -> None:
     """Register objectives: records to loss."""
 
@@ -66,6 +73,11 @@ def sparring_register_opponent_samplers(register: Register[OpponentSampler]) -> 
 @hookspec
 def sparring_register_players(register: Register[Player]) -> None:
     """Register players: what acts without being a policy."""
+
+
+@hookspec
+def sparring_register_task_sources(register: Register[TaskSource]) -> None:
+    """Register task sources: where schemes and evaluators take tasks from."""
 
 
 @hookspec

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from sparring.chance import Chance
 from sparring.game import Game, Outcome, State
-from sparring.records import Episode, Finish, Record, RecordKind, Trajectory, Turn
+from sparring.records import Episode, Finish, Record, Trajectory, Turn
 
 if TYPE_CHECKING:
     import torch
@@ -50,7 +50,10 @@ class Table(Protocol):
     @property
     def chance(self) -> Chance: ...
     @property
-    def game(self) -> Game: ...
+    def game(self) -> Game:
+        """Raises `SparringError` if the entry plays none."""
+        ...
+
     def conversation(self, role: str, *, system: str = "", like: Conversation | None = None) -> Conversation:
         """A new conversation in the tokens of the role's policy; ``like`` another one, it continues that one's trajectory."""
         ...
@@ -73,16 +76,61 @@ class Table(Protocol):
         """
         ...
 
+    def give(self, role: str, conversation: Conversation, text: str) -> Turn:
+        """Write an answer of a role for it, such as a demonstration. Not sampled, so no policy gradient trains it; builders
+        of pairs and demonstrations find it by its label ``demonstration``, if the role is trained."""
+        ...
+
     def judge(self, name: str, **fields: Any) -> Awaitable[Verdict]: ...
     def reward(self, turn: Turn, part: str, value: float) -> None: ...
     def label(self, turn: Turn, **labels: str | float | bool) -> None: ...
-    def note(self, **facts: object) -> None: ...
+    def note(self, **facts: object) -> None:
+        """Facts of the episode. Numbers become the metrics ``facts/<game>/<name>``, means over the step's episodes."""
+        ...
+
+    def store(self, name: str, capacity: int | None = None) -> Store:
+        """What outlives the step: a list shared by all episodes; a full one forgets its oldest items."""
+        ...
+
+
+class Store(Protocol):
+    """JSON values by name, the same for the whole run, in its checkpoints."""
+
+    def items(self) -> Sequence[Json]:
+        """What was committed when the step began, oldest first."""
+        ...
+
+    def add(self, value: Json) -> None:
+        """Commit when the step ends, in episode order; dropped if the episode fails."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Something to solve. ``answer`` is None if nobody knows it; ``facts`` may say how hard it is."""
+
+    prompt: str
+    answer: str | None = None
+    facts: Mapping[str, str | int | float | bool] = field(default_factory=dict)
+
+
+class TaskSource(Protocol):
+    """Where tasks come from. A parameter of schemes and evaluators: ``Annotated[Choice[TaskSource], component("task")]``."""
+
+    def draw(self, chance: Chance) -> Task: ...
 
 
 class RoleScheme(Protocol):
-    """Who speaks when. `play` runs one episode."""
+    """Who speaks when. `play` runs one episode.
 
-    def roles(self, game: Game) -> Sequence[RoleSpec]: ...
+    It may also have ``examples(chance, n) -> list[Transcript]``: conversations with the right format and no strategy, for
+    models that are warmed up. Without, random legal players play it.
+    """
+
+    def roles(self, game: Game | None) -> Sequence[RoleSpec]:
+        """The roles it has with ``game``. Raises `SparringError` if it needs a game and there is none, or the reverse."""
+        ...
+
     async def play(self, table: Table) -> None: ...
 
 
@@ -104,9 +152,20 @@ class Verdict:
 
 
 class Judge(Protocol):
-    """Scores items in batches. An item is the keyword arguments of one ``table.judge`` call."""
+    """Scores items in batches. An item is the keyword arguments of one ``table.judge`` call.
+
+    A judge with ``scope = "step"`` is asked once, with all its items in episode order, when every live episode of the step
+    has ended or waits at such a judge: for clusters, ranks and z-scores. One that wants a model's opinion has
+    ``attach(voice)``, which is called once before the first step: see `Voice`.
+    """
 
     def judge(self, items: Sequence[Mapping[str, Any]]) -> Sequence[Verdict]: ...
+
+
+class Voice(Protocol):
+    """How a judge has a policy of the recipe answer: all transcripts in one batch of the run's generator."""
+
+    def __call__(self, policy: str, transcripts: Sequence[Transcript], sampling: Sampling) -> list[str]: ...
 
 
 class AdvantageEstimator(Protocol):
@@ -217,12 +276,7 @@ NeedsReference = Literal["no", "tokens", "reverse_kl", "forward_kl"]
 
 
 class Objective(Protocol):
-    """Records to loss."""
-
-    @property
-    def record(self) -> RecordKind:
-        """The kind of record it takes."""
-        ...
+    """Records to loss. Its parameters say which kind it takes, if not policy-gradient ones: ``record: ClassVar[RecordKind]``."""
 
     @property
     def needs_reference(self) -> NeedsReference: ...
@@ -233,12 +287,7 @@ class Objective(Protocol):
 
 
 class RecordBuilder(Protocol):
-    """Episodes to records: what is trained on."""
-
-    @property
-    def record(self) -> RecordKind:
-        """The kind of record it makes."""
-        ...
+    """Episodes to records: what is trained on. Its parameters say of which kind, as an objective's do."""
 
     def build(self, episodes: Sequence[Episode]) -> Sequence[Record]:
         """Records of trained turns, in episode order. Each has the labels of one of its turns."""
@@ -293,6 +342,6 @@ class RunEnded:
 
 __all__ = [
     "AdvantageEstimator", "Completion", "Evaluator", "Generator", "Json", "Judge", "LoadedModel", "ModelContext",
-    "ModelSource", "Objective", "OpponentSampler", "Outcome", "Player", "Request", "RoleScheme", "RoleSpec", "RunEnded",
-    "RunStarted", "Sampling", "Stateful", "StepEnded", "Table", "Tracker", "Transcript", "Verdict",
+    "ModelSource", "NeedsReference", "Objective", "OpponentSampler", "Outcome", "Player", "RecordBuilder", "Request", "RoleScheme", "RoleSpec", "RunEnded",
+    "RunStarted", "Sampling", "Stateful", "StepEnded", "Store", "Table", "Task", "TaskSource", "Tracker", "Transcript", "Verdict", "Voice",
 ]  # fmt: skip

@@ -59,8 +59,9 @@ class Learner:
     """One trained policy."""
 
     def __init__(
-        self, name: str, loaded: LoadedModel, spec: PolicySpec, train: TrainSpec, accelerator: Accelerator
+        self, name: str, loaded: LoadedModel, spec: PolicySpec, train: TrainSpec, steps: int, accelerator: Accelerator
     ) -> None:
+        """``steps`` are how many steps of the run train it: the learning rate's schedule is over those."""
         self.name, self.loaded, self._train, self._accelerator = name, loaded, train, accelerator
         self._refresh_every = spec.reference_refresh
         model = loaded.model
@@ -74,7 +75,7 @@ class Learner:
         )  # fmt: skip
         from transformers import get_scheduler
 
-        updates = train.steps * train.epochs * train.minibatches
+        updates = steps * train.epochs * train.minibatches
         self._scheduler = get_scheduler(
             "constant_with_warmup" if train.schedule == "constant" else train.schedule,
             self._optimizer,

@@ -37,6 +37,8 @@ CORE: tuple[Metric, ...] = (
     ),
     Metric("advantage/*/*/std", "reward", "Standard deviation of the same advantages."),
     Metric("illegal_rate/*", "share", "Share of the game's turns that were no legal move."),
+    Metric("illegal_rate/*/*", "share", "The same of one role's turns."),
+    Metric("facts/*/*", "", "Mean of a number that the game's scheme noted, over the episodes that have it."),
     Metric("truncated_rate/*", "share", "Share of the game's turns cut off by max_tokens."),
     Metric("turns_per_episode/*", "turns", "Mean number of turns in an episode of the game."),
     Metric("completion_tokens/*", "tokens", "Mean number of sampled tokens in a turn of the game."),

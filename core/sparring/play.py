@@ -1,7 +1,8 @@
 """Playing: many episodes as coroutines, all their turns in one batch.
 
 Episodes run on an event loop of their own. When every one of them waits, the loop is about to sleep; that is the
-moment to answer all that was asked: judgements first, then one generator call with every turn of every episode.
+moment to answer all that was asked: judgements first, then one generator call with every turn of every episode, and
+when nothing else is left the judges that want to see the whole step.
 Nothing depends on the clock, so a step plays the same way each time.
 """
 
@@ -16,10 +17,22 @@ from typing import Any
 
 from sparring.chance import Chance, SeededChance, key_of
 from sparring.chat import ChatFormat, Conversation
-from sparring.errors import EpisodeError, GameError, GenerationError, SparringError
+from sparring.errors import EpisodeError, GameError, GenerationError, JudgeError, SparringError
 from sparring.game import Game, State
-from sparring.interfaces import Completion, Generator, Judge, Player, Request, RoleScheme, Sampling, Verdict
+from sparring.interfaces import (
+    Completion,
+    Generator,
+    Judge,
+    Player,
+    Request,
+    RoleScheme,
+    Sampling,
+    Transcript,
+    Verdict,
+)
+from sparring.judging import ask
 from sparring.records import Episode, Row, Span, Turn
+from sparring.stores import EpisodeStore, Stores
 from sparring.thoughts import split
 
 
@@ -39,13 +52,19 @@ class EpisodePlan:
 
     number: int
     entry: int
-    game: Game
+    game: Game | None
     scheme: RoleScheme
     holders: Mapping[str, Held]
     judges: Mapping[str, Judge]
     sampling: Sampling
     start: int
     key: tuple[object, ...]  # of the run: seed, and what sets evaluation apart from training
+    entry_name: str = ""
+
+    @property
+    def title(self) -> str:
+        """What is played: the game's name, or the entry's if it plays none."""
+        return self.entry_name if self.game is None else self.game.info.name
 
 
 class _IdleSelector(selectors.DefaultSelector):
@@ -67,13 +86,21 @@ class _Asked:
     future: asyncio.Future[Completion]
 
 
+@dataclass(slots=True)
+class _Judgement:
+    judge: Judge
+    fields: Mapping[str, Any]
+    episode: int
+    future: asyncio.Future[Verdict]
+
+
 class EpisodeTable:
     """The `Table` of one episode: see `sparring.interfaces.Table`."""
 
     def __init__(self, plan: EpisodePlan, hall: Hall, step: int) -> None:
         self._plan, self._hall = plan, hall
         self._chance = SeededChance(*plan.key, "start", plan.start)
-        self.episode = Episode(plan.number, step, plan.entry, plan.game.info.name, [], [])
+        self.episode = Episode(plan.number, step, plan.entry, plan.title, [], [])
         self._trajectories = 0
 
     @property
@@ -82,6 +109,8 @@ class EpisodeTable:
 
     @property
     def game(self) -> Game:
+        if self._plan.game is None:
+            raise SparringError(f"the entry {self._plan.title!r} of `play:` names no game, but its scheme asks for one")
         return self._plan.game
 
     def conversation(self, role: str, *, system: str = "", like: Conversation | None = None) -> Conversation:
@@ -118,7 +147,7 @@ class EpisodeTable:
         if held.player is not None:
             if state is None:
                 raise SparringError(f"role {role!r} is held by the player {held.name!r}, which needs a state to act on")
-            player = self._plan.game.info.roles.index(role)
+            player = self.game.info.roles.index(role)
             texts = [
                 write(
                     held.player.act(
@@ -146,6 +175,14 @@ class EpisodeTable:
             turns.append(self._take(held, role, fork, span, fork.chat.decode(done.tokens), ended, tag))
         return turns
 
+    def give(self, role: str, conversation: Conversation, text: str) -> Turn:
+        held = self._plan.holders[role]
+        turn = self._take(held, role, conversation, Span("given", conversation.chat.answer(text)), text, True, "")
+        turn.trained = False
+        if held.trained:
+            turn.labels["demonstration"] = True
+        return turn
+
     def _take(
         self, held: Held, role: str, conversation: Conversation, span: Span, text: str, ended: bool, tag: str
     ) -> Turn:
@@ -168,7 +205,7 @@ class EpisodeTable:
             raise SparringError(
                 f"the scheme asks for a judge called {name!r}; the recipe's judges are {', '.join(self._plan.judges) or 'none'}"
             )
-        return await self._hall.ask_judge(self._plan.judges[name], fields)
+        return await self._hall.ask_judge(self._plan.judges[name], fields, self._plan.number)
 
     def reward(self, turn: Turn, part: str, value: float) -> None:
         turn.rewards[part] = turn.rewards.get(part, 0.0) + value
@@ -179,22 +216,30 @@ class EpisodeTable:
     def note(self, **facts: object) -> None:
         self.episode.facts.update(facts)
 
+    def store(self, name: str, capacity: int | None = None) -> EpisodeStore:
+        return EpisodeStore(name, self._hall.stores.open(name, capacity), self.episode.additions)
+
 
 @dataclass(slots=True)
 class Hall:
     """Where episodes are played: one generator for all tables.
 
     ``chats`` are by policy name; ``default`` is the one whose tokens a player's conversation is kept in.
-    ``sampling_seconds`` and ``sampled_tokens`` count what the generator did.
+    ``judge_seconds`` is how long a judge may take for one batch. ``sampling_seconds`` and ``sampled_tokens`` count what
+    the generator did.
     """
 
     generator: Generator
     chats: Mapping[str, ChatFormat]
     default: str
+    judge_seconds: float = 600.0
+    stores: Stores = field(default_factory=Stores)
     sampling_seconds: float = 0.0
     sampled_tokens: int = 0
     _asked: list[_Asked] = field(default_factory=list)
-    _judgements: list[tuple[Judge, Mapping[str, Any], asyncio.Future[Verdict]]] = field(default_factory=list)
+    _judgements: list[_Judgement] = field(default_factory=list)
+    _key: tuple[object, ...] = ()  # of what is being played, for the noise of judges' questions
+    _voiced: int = 0
 
     def chat(self, held: Held) -> ChatFormat:
         return self.chats[self.default if held.player is not None else held.name.partition("@")[0]]
@@ -204,10 +249,29 @@ class Hall:
         self._asked.append(_Asked(request, future))
         return future
 
-    def ask_judge(self, judge: Judge, fields: Mapping[str, Any]) -> asyncio.Future[Verdict]:
+    def ask_judge(self, judge: Judge, fields: Mapping[str, Any], episode: int) -> asyncio.Future[Verdict]:
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._judgements.append((judge, fields, future))
+        self._judgements.append(_Judgement(judge, fields, episode, future))
         return future
+
+    def voice(self, policy: str, transcripts: Sequence[Transcript], sampling: Sampling) -> list[str]:
+        """See `sparring.interfaces.Voice`."""
+        if policy not in self.chats:
+            raise SparringError(f"a judge asks policy {policy!r}; the recipe's policies are {', '.join(self.chats)}")
+        chat = self.chats[policy]
+        requests = [
+            Request(policy, chat.open(tuple(transcript)), key_of(*self._key, "voice", self._voiced + i), sampling)
+            for i, transcript in enumerate(transcripts)
+        ]
+        self._voiced += len(requests)
+        return [chat.decode(completion.tokens) for completion in self._generate(requests)]
+
+    def _generate(self, requests: Sequence[Request]) -> list[Completion]:
+        began = time.perf_counter()
+        completions = self.generator.generate(requests)
+        self.sampling_seconds += time.perf_counter() - began
+        self.sampled_tokens += sum(len(completion.tokens) for completion in completions)
+        return completions
 
     def play(
         self,
@@ -222,6 +286,7 @@ class Hall:
         """
         self._asked.clear()
         self._judgements.clear()
+        self._key, self._voiced = (*plans[0].key, "step", step) if plans else (), 0
         selector = _IdleSelector(self._answer)
         loop = asyncio.SelectorEventLoop(selector)
         try:
@@ -234,79 +299,87 @@ class Hall:
         self, plans: Sequence[EpisodePlan], step: int, more: Callable[[Sequence[Episode]], Sequence[EpisodePlan]] | None
     ) -> list[Episode]:
         tables: list[EpisodeTable] = []
-        live: dict[
-            asyncio.Task[None], None
-        ] = {}  # a set in the order of starting, so that what happens is the same each time
+        live: set[asyncio.Task[None]] = set()
+        ended: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
+        finished: list[Episode] = []
+        episode_of: dict[asyncio.Task[None], Episode] = {}
 
         def start(new: Sequence[EpisodePlan]) -> None:
             for plan in new:
                 table = EpisodeTable(plan, self, step)
                 tables.append(table)
-                live[asyncio.ensure_future(_play_one(plan, table))] = None
+                task = asyncio.ensure_future(_play_one(plan, table))
+                task.add_done_callback(ended.put_nowait)
+                episode_of[task] = table.episode
+                live.add(task)
 
         start(plans)
         try:
             while live:
-                done, _ = await asyncio.wait(live, return_when=asyncio.FIRST_COMPLETED)
-                for task in [task for task in live if task in done]:
-                    del live[task]
-                    task.result()
-                if more is not None:
-                    finished = [table.episode for table in tables if table.episode.facts.get("ended")]
+                task = await ended.get()
+                live.remove(task)
+                task.result()
+                finished.append(episode_of.pop(task))
+                if more is not None and ended.empty():
                     start(more(finished))
         finally:
             for task in live:
                 task.cancel()
             await asyncio.gather(*live, return_exceptions=True)
-        for table in tables:
-            table.episode.facts.pop("ended", None)
         return [table.episode for table in tables]
 
     def _answer(self) -> bool:
         """Every episode waits: answer what they asked. False if there is nothing to answer."""
-        if self._judgements:
-            waiting, self._judgements = self._judgements, []
-            for judge in dict.fromkeys(judge for judge, _, _ in waiting):
-                mine = [(fields, future) for j, fields, future in waiting if j is judge]
-                try:
-                    verdicts = judge.judge([fields for fields, _ in mine])
-                except Exception as error:  # noqa: BLE001  # a plugin may raise anything
-                    for _, future in mine:
-                        if not future.done():
-                            future.set_exception(EpisodeError(f"judge {type(judge).__name__} failed: {error!r}"))
-                    continue
-                for (_, future), verdict in zip(mine, verdicts, strict=True):
-                    if not future.done():
-                        future.set_result(verdict)
-            return True
-        if self._asked:
+        at_once = [j for j in self._judgements if getattr(j.judge, "scope", "item") == "item"]
+        if at_once:
+            self._judgements = [j for j in self._judgements if getattr(j.judge, "scope", "item") != "item"]
+            self._decide(at_once)
+        elif self._asked:
             asked, self._asked = self._asked, []
-            began = time.perf_counter()
+            self._complete(asked)
+        elif self._judgements:
+            waiting, self._judgements = self._judgements, []
+            self._decide(sorted(waiting, key=lambda j: j.episode))
+        else:
+            return False
+        return True
+
+    def _decide(self, waiting: Sequence[_Judgement]) -> None:
+        for judge in dict.fromkeys(j.judge for j in waiting):
+            mine = [j for j in waiting if j.judge is judge]
             try:
-                completions = self.generator.generate([a.request for a in asked])
-            except Exception as error:  # noqa: BLE001  # so may a generator
-                failure = (
-                    error if isinstance(error, SparringError) else GenerationError(f"the generator failed: {error!r}")
-                )
-                failure.__cause__ = error
-                for a in asked:
-                    if not a.future.done():
-                        a.future.set_exception(failure)
-                return True
-            self.sampling_seconds += time.perf_counter() - began
-            for a, completion in zip(asked, completions, strict=True):
-                self.sampled_tokens += len(completion.tokens)
-                if not a.future.done():
-                    a.future.set_result(completion)
-            return True
-        return False
+                verdicts = ask(judge, [j.fields for j in mine], self.judge_seconds)
+            except SparringError as error:
+                for j in mine:
+                    _fail(j.future, error)
+                continue
+            for j, verdict in zip(mine, verdicts, strict=True):
+                if not j.future.done():
+                    j.future.set_result(verdict)
+
+    def _complete(self, asked: Sequence[_Asked]) -> None:
+        try:
+            completions = self._generate([a.request for a in asked])
+        except Exception as error:  # noqa: BLE001  # a plugin may raise anything
+            failure = error if isinstance(error, SparringError) else GenerationError(f"the generator failed: {error!r}")
+            failure.__cause__ = error
+            for a in asked:
+                _fail(a.future, failure)
+            return
+        for a, completion in zip(asked, completions, strict=True):
+            if not a.future.done():
+                a.future.set_result(completion)
+
+
+def _fail(future: asyncio.Future[Any], error: SparringError) -> None:
+    if not future.done():
+        future.set_exception(error)
 
 
 async def _play_one(plan: EpisodePlan, table: EpisodeTable) -> None:
     try:
         await plan.scheme.play(table)
-    except (GameError, GenerationError) as error:
-        raise type(error)(f"episode {plan.number} of {plan.game.info.name} (start {plan.start}): {error}") from error
+    except (GameError, GenerationError, JudgeError) as error:
+        raise type(error)(f"episode {plan.number} of {plan.title} (start {plan.start}): {error}") from error
     except Exception as error:  # noqa: BLE001  # so may a scheme
-        table.episode.error = f"{type(error).__name__}: {error}"
-    table.episode.facts["ended"] = True
+        table.episode.error = str(error) if isinstance(error, EpisodeError) else f"{type(error).__name__}: {error}"

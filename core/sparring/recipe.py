@@ -39,6 +39,7 @@ from sparring.interfaces import (
     Objective,
     OpponentSampler,
     Player,
+    RecordBuilder,
     RoleScheme,
     Tracker,
 )
@@ -78,6 +79,7 @@ def _written(holder: object) -> object:
 Model = Annotated[Choice[ModelSource], component("model", unnamed=("pretrained", "path"))]
 Judges = dict[str, Annotated[Choice[Judge], component("judge")]]
 Advantage = Annotated[Choice[AdvantageEstimator], component("estimator")]
+Builder = Annotated[Choice[RecordBuilder], component("builder")]
 Loss = Annotated[Choice[Objective], component("objective")]
 Roles = dict[str, Annotated[str | Choice[Player], PlainValidator(_holder), PlainSerializer(_written)]]
 # A policy's name becomes a folder and a segment of metric names.
@@ -131,9 +133,12 @@ class SamplingSpec(Params):
 
 
 class PlayEntry(Params):
-    """A game, the scheme it is played by, and its share of the episodes. Sections given here replace the common ones whole."""
+    """What is played, by which scheme, and its share of the episodes. Sections given here replace the common ones whole."""
 
-    game: Annotated[Choice[Game], component("game")] = Field(description="The rules.")
+    name: str | None = Field(None, min_length=1, description="What it is called; None: as its game.")
+    game: Annotated[Choice[Game] | None, component("game")] = Field(
+        None, description="The rules. None: the scheme plays no game; then the entry needs a name."
+    )
     scheme: Annotated[Choice[RoleScheme], component("scheme")] = Field(
         _as_written("turn_based"), description="Who speaks when, and who is trained."
     )
@@ -143,8 +148,29 @@ class PlayEntry(Params):
     judges: Judges | None = Field(None, min_length=1, description="In place of the common judges; None: those.")
     rewards: RewardRule | None = Field(None, description="In place of the common rule; None: that one.")
     advantage: Advantage | None = Field(None, description="In place of the common estimator; None: that one.")
+    records: Builder | None = Field(None, description="In place of the common builder; None: that one.")
     objective: Loss | None = Field(None, description="In place of the common objective; None: that one.")
     sampling: SamplingSpec | None = Field(None, description="In place of the common sampling; None: that one.")
+
+    @property
+    def title(self) -> str:
+        """The entry's name, or its game's."""
+        return self.name or (self.game.use if self.game else "")
+
+
+class PhaseSpec(Params):
+    """Some steps in which only some entries are played or only some policies trained."""
+
+    steps: int = Field(ge=1, description="Steps that it lasts.")
+    play: list[str] | None = Field(None, min_length=1, description="Entries that are played; None: all.")
+    train: list[str] | None = Field(
+        None,
+        min_length=1,
+        description="Policies that are trained, the others stay as they are; None: all trainable ones.",
+    )
+    refresh_reference: list[str] = Field(
+        default_factory=list, description="Policies that are copied into their references when the phase ends."
+    )
 
 
 class BatchSpec(Params):
@@ -182,6 +208,9 @@ class TrainSpec(Params):
     seed: int = Field(0, ge=0, description="Of everything random.")
     threads: int | None = Field(None, ge=1, description="CPU threads of torch; None: its own choice.")
     failure_budget: int = Field(10, ge=0, description="Episodes of a run that may fail before it stops.")
+    judge_seconds: float = Field(
+        600.0, gt=0, description="Time after which a judge that has not answered stops the run."
+    )
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="auto: CUDA if there is one.")
 
 
@@ -238,8 +267,15 @@ class Recipe(Params):
         description="What makes rewards, by the name that schemes ask for.",
     )
     rewards: RewardRule = Field(default_factory=RewardRule, description="How reward parts become a reward.")
-    advantage: Advantage = Field(description="Rewards to advantages.")
+    advantage: Advantage = Field(
+        _as_written("plain"), description="Rewards to advantages. Preferences and demonstrations need none."
+    )
+    records: Builder = Field(_as_written("policy_gradient"), description="What of the episodes is trained on.")
     objective: Loss = Field(description="Records to loss.")
+    schedule: list[PhaseSpec] = Field(
+        default_factory=list,
+        description="Phases that are gone through in this order, over and over; none: everything in every step.",
+    )
     opponents: Annotated[Choice[OpponentSampler], component("opponents")] = Field(
         _as_written("current"), description="Which version of a policy sits opposite."
     )
@@ -263,6 +299,22 @@ class Recipe(Params):
         default_factory=dict,
         description="Values by dotted key that --smoke puts into the recipe, for a run of seconds.",
     )
+
+    def phase(self, step: int) -> tuple[PhaseSpec, int]:
+        """The phase of a step (from 1), and which of the phase's own steps it is (from 1)."""
+        if not self.schedule:
+            return PhaseSpec(steps=max(1, self.train.steps)), step
+        step = (step - 1) % sum(phase.steps for phase in self.schedule) + 1
+        for phase in self.schedule:
+            if step <= phase.steps:
+                return phase, step
+            step -= phase.steps
+        raise AssertionError("the phases of a cycle cover it")
+
+    def steps_of(self, policy: str) -> int:
+        """How many of the run's steps train a policy."""
+        phases = (self.phase(step)[0] for step in range(1, self.train.steps + 1))
+        return sum(phase.train is None or policy in phase.train for phase in phases)
 
 
 # ---- finding ---------------------------------------------------------------------------------------------------------
@@ -508,7 +560,10 @@ class ChecksRecipe(Protocol):
 
 def recipe_contradictions(recipe: Recipe) -> list[tuple[KeyPath, str]]:
     """Where sections of a valid recipe contradict each other, and how. Loads no model."""
-    found = [*_role_contradictions(recipe), *_setting_contradictions(recipe)]
+    found = [
+        *_role_contradictions(recipe), *_entry_contradictions(recipe), *_phase_contradictions(recipe),
+        *_setting_contradictions(recipe),
+    ]  # fmt: skip
     for at, choice in choices(recipe):
         if isinstance(choice.params, ChecksRecipe):
             for key, text in choice.params.contradictions(recipe):
@@ -540,7 +595,8 @@ def _role_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
     default = next(iter(recipe.policies))
     for number, entry in enumerate(recipe.play):
         try:
-            specs = {role.name: role.trainable for role in entry.scheme.make().roles(entry.game.make())}
+            game = entry.game.make() if entry.game else None
+            specs = {role.name: role.trainable for role in entry.scheme.make().roles(game)}
         except (SparringError, ValueError) as error:
             broken = True
             yield ("play", number), f"cannot be set up: {error}"
@@ -568,6 +624,41 @@ def _unknown_roles(given: Mapping[str, object], known: list[str], at: KeyPath) -
         if role not in known:
             names = ", ".join(known) or "none"
             yield (*at, role), f"no role named '{role}' is played{did_you_mean(role, known)} (there are: {names})"
+
+
+def _entry_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
+    for number, entry in enumerate(recipe.play):
+        if not entry.title:
+            yield ("play", number), "needs a game, or a name if its scheme plays none"
+        builder, objective = entry.records or recipe.records, entry.objective or recipe.objective
+        made, taken = (getattr(choice.params, "record", "policy_gradient") for choice in (builder, objective))
+        if made != taken:
+            where: KeyPath = ("play", number, "objective") if entry.objective else ("objective",)
+            yield where, f"'{objective.use}' takes {taken} records, but '{builder.use}' makes {made} records"
+
+
+def _phase_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
+    titles = [entry.title for entry in recipe.play]
+    trainable = [name for name, policy in recipe.policies.items() if policy.trainable]
+    for number, phase in enumerate(recipe.schedule):
+        for key, given, known in (
+            ("play", phase.play or [], titles),
+            ("train", phase.train or [], trainable),
+            ("refresh_reference", phase.refresh_reference, trainable),
+        ):
+            for name in given:
+                what = "entry of play" if key == "play" else "trainable policy"
+                if name not in known:
+                    names = ", ".join(known) or "none"
+                    yield (
+                        ("schedule", number, key),
+                        f"no {what} named '{name}'{did_you_mean(name, known)} (there are: {names})",
+                    )
+                elif key == "play" and known.count(name) > 1:
+                    yield (
+                        ("schedule", number, key),
+                        f"two entries of play are called '{name}'; give them names of their own",
+                    )
 
 
 def _setting_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:

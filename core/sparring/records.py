@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 SpanKind = Literal["sampled", "given", "tool"]
 Finish = Literal["stop", "length"]
@@ -92,6 +92,7 @@ class Episode:
     turns: list[Turn]  # in the order in which they were taken
     facts: dict[str, object] = field(default_factory=dict)  # outcome and whatever the scheme notes
     error: str = ""
+    additions: list[tuple[str, Any]] = field(default_factory=list)  # to stores, until the step ends
 
     def trajectories(self) -> list[Trajectory]:
         """Trained turns by trajectory, in the order in which each began."""

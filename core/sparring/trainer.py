@@ -24,46 +24,23 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from sparring.batch import totals
-from sparring.build import policy_gradient_records
 from sparring.chance import SeededChance
+from sparring.entry import Entry
 from sparring.errors import EpisodeError, NumericsError
 from sparring.evaluation import Evaluation
-from sparring.game import Game
 from sparring.interfaces import (
-    AdvantageEstimator,
     Evaluator,
     Generator,
-    Judge,
     LoadedModel,
-    Objective,
     OpponentSampler,
-    RoleScheme,
-    Sampling,
     Stateful,
 )
 from sparring.learner import Learner, Part
 from sparring.play import EpisodePlan, Hall, Held
 from sparring.pool import Pool
-from sparring.recipe import Recipe, RewardRule
+from sparring.recipe import PhaseSpec, Recipe
 from sparring.records import Episode, PolicyGradientRecord, Record, Trajectory
 from sparring.rewards import combine
-
-
-@dataclass(slots=True)
-class Entry:
-    """One entry of `play:` with its components made."""
-
-    number: int
-    game: Game
-    scheme: RoleScheme
-    roles: Mapping[str, Held]  # who holds each role before opponents are drawn
-    judges: Mapping[str, Judge]
-    estimator: AdvantageEstimator
-    objective: Objective
-    sampling: Sampling
-    rewards: RewardRule
-    weight: float
-    group_size: int
 
 
 @dataclass(slots=True)
@@ -74,7 +51,8 @@ class Counters:
     episodes: int = 0
     turns: int = 0
     episodes_failed: int = 0
-    groups: list[int] = field(default_factory=list)  # begun so far, of each entry
+    starts: int = 0  # groups begun
+    groups: list[int] = field(default_factory=list)  # of each entry, begun in the present phase
     entry_episodes: list[int] = field(default_factory=list)
     entry_turns: list[int] = field(default_factory=list)
 
@@ -104,6 +82,7 @@ class Trainer:
             generator.publish(name, learner.loaded)
         for name, loaded in frozen.items():
             generator.publish(name, loaded)
+        self._keep_members()
 
     def step(self) -> tuple[dict[str, float], list[Episode]]:
         """One pass of the loop: its metrics and its episodes. Nothing is logged or saved here."""
@@ -111,19 +90,23 @@ class Trainer:
         sampled_before, seconds_before = self.hall.sampled_tokens, self.hall.sampling_seconds
         began = time.perf_counter()
         self.counters.step += 1
+        phase, nth = self.recipe.phase(self.counters.step)
+        if nth == 1:
+            self.counters.groups = [0] * len(self.entries)
         with self._clock("play"):
-            episodes = self._play()
+            episodes = self._play(phase)
         with self._clock("judge"):
             self._combine_rewards(episodes)
         with self._clock("estimate"):
             trajectories = self._estimate(episodes)
         metrics = self._describe(episodes, trajectories)
         with self._clock("build"):
-            records = policy_gradient_records(episodes)
+            records = self._build(episodes)
         with self._clock("update"):
             model_seconds = self._update(records, metrics)
         with self._clock("publish"):
-            self._publish()
+            self._publish(phase.refresh_reference if nth == phase.steps else ())
+            self.hall.stores.commit(item for e in episodes if not e.error for item in e.additions)
         total = time.perf_counter() - began
         model_seconds["sample"] = self.hall.sampling_seconds - seconds_before
         metrics["tokens/sampled"] = self.hall.sampled_tokens - sampled_before
@@ -134,19 +117,19 @@ class Trainer:
 
     # ---- plan and play -----------------------------------------------------------------------------------------------
 
-    def _play(self) -> list[Episode]:
+    def _play(self, phase: PhaseSpec) -> list[Episode]:
         size, unit = self.recipe.batch.size, self.recipe.batch.unit
         plans: list[EpisodePlan] = []
         if unit != "turns":
             episodes = 0
             while episodes < size:
-                group = self._next_group()
+                group = self._next_group(phase)
                 plans += group
                 episodes += 1 if unit == "groups" else len(group)
             return self._finish(self.hall.play(plans, self.counters.step))
         expected = 0.0
         while expected < size:
-            group = self._next_group()
+            group = self._next_group(phase)
             plans += group
             expected += sum(self._turns_expected(plan.entry) for plan in group)
 
@@ -157,7 +140,7 @@ class Trainer:
             turns += sum(self._turns_expected(plan.entry) for plan in live if plan.number not in known)
             new: list[EpisodePlan] = []
             while turns < size:
-                group = self._next_group()
+                group = self._next_group(phase)
                 new += group
                 turns += sum(self._turns_expected(plan.entry) for plan in group)
             plans.extend(new)
@@ -171,29 +154,29 @@ class Trainer:
             return max(0.1, self.counters.entry_turns[entry] / self.counters.entry_episodes[entry])
         return float(sum(held.trained for held in self.entries[entry].roles.values()))
 
-    def _next_group(self) -> list[EpisodePlan]:
+    def _next_group(self, phase: PhaseSpec) -> list[EpisodePlan]:
         """The next group of the entry that is furthest behind its weight, so that shares are exact, not drawn."""
         begun = self.counters.groups
-        weights = [entry.weight for entry in self.entries]
-        entry = min(self.entries, key=lambda e: ((begun[e.number] + 1) / weights[e.number], e.number))
+        playable = [entry for entry in self.entries if phase.play is None or entry.name in phase.play]
+        entry = min(playable, key=lambda e: ((begun[e.number] + 1) / e.weight, e.number))
         begun[entry.number] += 1
-        start = sum(begun)
+        self.counters.starts += 1
+        start = self.counters.starts
         plans = []
         for _ in range(entry.group_size):
             number = self.counters.episodes
             self.counters.episodes += 1
-            holders = self._seat(entry, number)
-            key = (self.recipe.train.seed,)
-            plans.append(
-                EpisodePlan(
-                    number, entry.number, entry.game, entry.scheme, holders, entry.judges, entry.sampling, start, key
-                )
-            )
+            holders = self._seat(entry, number, phase)
+            plans.append(entry.plan(number, start, holders, (self.recipe.train.seed,)))
         return plans
 
-    def _seat(self, entry: Entry, number: int) -> dict[str, Held]:
-        holders = dict(entry.roles)
-        for policy in self.learners:
+    def _seat(self, entry: Entry, number: int, phase: PhaseSpec) -> dict[str, Held]:
+        trained = [policy for policy in self.learners if phase.train is None or policy in phase.train]
+        holders = {
+            role: held if held.name in trained else Held(held.name, player=held.player)
+            for role, held in entry.roles.items()
+        }
+        for policy in trained:
             mine = [role for role, held in holders.items() if held.name == policy and held.trained]
             if not mine:
                 continue
@@ -203,7 +186,8 @@ class Trainer:
                     holders[role] = self.pool.held(policy, version)
         version = self.counters.step - 1
         return {
-            role: Held(held.name, version, trained=True) if held.trained else held for role, held in holders.items()
+            role: Held(held.name, version, trained=held.trained) if held.name in self.learners else held
+            for role, held in holders.items()
         }
 
     def _finish(self, episodes: list[Episode]) -> list[Episode]:
@@ -253,6 +237,15 @@ class Trainer:
                     turn.advantage = float(advantage)
         return everything
 
+    def _build(self, episodes: Sequence[Episode]) -> list[Record]:
+        """What is trained on, by the builder of each entry."""
+        by_builder: dict[int, list[Episode]] = defaultdict(list)
+        made = {id(entry.builder): entry.builder for entry in self.entries}
+        for episode in episodes:
+            if not episode.error:
+                by_builder[id(self.entries[episode.entry].builder)].append(episode)
+        return [record for key, mine in by_builder.items() for record in made[key].build(mine)]
+
     def _update(self, records: Sequence[Record], metrics: dict[str, float]) -> dict[str, float]:
         model_seconds: dict[str, float] = defaultdict(float)
         metrics["tokens/rows"] = sum(len(tokens) for record in records for tokens, _ in record.rows)
@@ -282,12 +275,21 @@ class Trainer:
             parts.append(Part(objective, kept, totals(mine)))
         return parts
 
-    def _publish(self) -> None:
+    def _publish(self, refresh: Sequence[str]) -> None:
         self.opponents.step_ended(self.counters.step)
         for name, learner in self.learners.items():
             learner.step_ended(self.counters.step)
+            if name in refresh:
+                learner.keep_reference()
             self.generator.publish(name, learner.loaded)
-            self.pool.keep(name, learner, self.opponents.members())
+        self._keep_members()
+
+    def _keep_members(self) -> None:
+        """Versions that opponents or evaluators may still ask for stay in the pool."""
+        watching = [members() for e, _ in self.evaluators if (members := getattr(e, "members", None))]
+        wanted = sorted({*self.opponents.members(), *(version for versions in watching for version in versions)})
+        for name, learner in self.learners.items():
+            self.pool.keep(name, learner, wanted)
 
     # ---- measure -------------------------------------------------------------------------------------------------------
 
@@ -316,6 +318,16 @@ class Trainer:
             turns = [turn for episode in played for turn in episode.turns if turn.spans[-1].kind == "sampled"]
             count = max(1, len(turns))
             metrics[f"illegal_rate/{game}"] = sum(turn.labels.get("legal") is False for turn in turns) / count
+            for role in sorted({turn.role for turn in turns}):
+                mine = [turn for turn in turns if turn.role == role]
+                illegal = sum(turn.labels.get("legal") is False for turn in mine)
+                metrics[f"illegal_rate/{game}/{role}"] = illegal / len(mine)
+            noted: dict[str, list[float]] = defaultdict(list)
+            for episode in played:
+                for name, value in episode.facts.items():
+                    if isinstance(value, (int, float)) and math.isfinite(value):
+                        noted[name].append(float(value))
+            metrics |= {f"facts/{game}/{name}": sum(values) / len(values) for name, values in sorted(noted.items())}
             metrics[f"truncated_rate/{game}"] = sum(turn.finish == "length" for turn in turns) / count
             metrics[f"completion_tokens/{game}"] = sum(turn.tokens for turn in turns) / count
             metrics[f"turns_per_episode/{game}"] = sum(len(episode.turns) for episode in played) / len(played)
@@ -326,10 +338,7 @@ class Trainer:
     def evaluate(self, *, final: bool = False) -> dict[str, float]:
         """Every evaluator that is due now: before training, every so many steps, and at the end."""
         step = self.counters.step
-        run = Evaluation(
-            step, self.recipe.train.seed, self.hall, list(self.learners),
-            [(entry.game.info.name, entry.scheme, entry.sampling) for entry in self.entries],
-        )  # fmt: skip
+        run = Evaluation(step, self.recipe.train.seed, self.hall, list(self.learners), self.entries, self.pool)
         found: dict[str, float] = {}
         for evaluator, every in self.evaluators:
             if final or step % every == 0:
@@ -344,7 +353,7 @@ class Trainer:
         seen: set[int] = set()
         for entry in self.entries:
             candidates: list[tuple[str, object]] = [
-                (f"play.{entry.number}.advantage", entry.estimator), (f"play.{entry.number}.objective", entry.objective),
+                (f"play.{entry.number}.advantage", entry.estimator), (f"play.{entry.number}.records", entry.builder), (f"play.{entry.number}.objective", entry.objective),
                 (f"play.{entry.number}.scheme", entry.scheme), *((f"play.{entry.number}.judges.{n}", j) for n, j in entry.judges.items()),
             ]  # fmt: skip
             parts += [(name, part) for name, part in candidates if id(part) not in seen]
@@ -360,6 +369,7 @@ class Trainer:
             "learners": {name: learner.state_dict() for name, learner in self.learners.items()},
             "components": {name: part.state_dict() for name, part in self._components()},
             "pool": self.pool.state_dict(),
+            "stores": self.hall.stores.state_dict(),
         }
 
     def tensors(self) -> dict[str, dict[str, Any]]:
@@ -378,6 +388,7 @@ class Trainer:
         for name, part in self._components():
             part.load_state_dict(state["components"][name])
         self.pool.load(state["pool"], tensors, self.learners)
+        self.hall.stores.load_state_dict(state["stores"])
 
     @contextmanager
     def _clock(self, verb: str) -> Iterator[None]:

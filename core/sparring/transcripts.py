@@ -50,7 +50,11 @@ def drop_after(folder: Path, step: int) -> None:
 
 
 def _as_json(episode: Episode) -> dict[str, object]:
-    data = {f.name: getattr(episode, f.name) for f in dataclasses.fields(episode) if f.name not in ("rows", "turns")}
+    data = {
+        f.name: getattr(episode, f.name)
+        for f in dataclasses.fields(episode)
+        if f.name not in ("rows", "turns", "additions")
+    }
     data["rows"] = [{"tokens": row.tokens, "trajectory": row.trajectory} for row in episode.rows]
     data["turns"] = [dataclasses.asdict(turn) for turn in episode.turns]
     return data

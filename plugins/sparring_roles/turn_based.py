@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
-from sparring import Game, GameError, GameInfo, Move, Outcome, Params, RoleSpec, State, Table, Turn
+from sparring import Game, GameError, GameInfo, Move, Outcome, Params, RoleSpec, SparringError, State, Table, Turn
 
 if TYPE_CHECKING:
     from sparring.chat import Conversation
@@ -67,7 +67,9 @@ class TurnBased:
     def __init__(self, params: TurnBasedParams) -> None:
         self.params = params
 
-    def roles(self, game: Game) -> Sequence[RoleSpec]:
+    def roles(self, game: Game | None) -> Sequence[RoleSpec]:
+        if game is None:
+            raise SparringError("turn_based plays a game; give the entry one, or a scheme that needs none")
         return [RoleSpec(role) for role in game.info.roles]
 
     # ---- what a player sees and says; also used where positions are evaluated without being played ---------------------

@@ -61,7 +61,7 @@ class GroupParams(Params):
     baseline: str = Field("mean", description="Of the group.")
 
     def contradictions(self, recipe: RecipeType) -> list[tuple[str, str]]:
-        alone = [entry.game.use for entry in recipe.play if entry.group_size == 1]
+        alone = [entry.title for entry in recipe.play if entry.group_size == 1]
         return [("baseline", f"needs groups, but play.group_size of {', '.join(alone)} is 1")] if alone else []
 
 
@@ -109,6 +109,7 @@ _hook("sparring_register_games", ("cards", ToyGame, CardsParams), ("dice", ToyGa
 _hook("sparring_register_role_schemes", ("turn_based", ToyScheme, ScaleParams))
 _hook("sparring_register_judges", ("outcome", Made, ScaleParams), ("weighted_sum", Made, SumParams))
 _hook("sparring_register_advantage_estimators", ("plain", Made, ScaleParams), ("grouped", Made, GroupParams))
+_hook("sparring_register_record_builders", ("policy_gradient", Made, ScaleParams))
 _hook("sparring_register_objectives", ("loss", Made, ScaleParams))
 _hook("sparring_register_opponent_samplers", ("current", Made, ScaleParams))
 _hook("sparring_register_players", ("random", Made, ScaleParams))

@@ -67,14 +67,16 @@ def play(
 ) -> None:
     """Play GAME yourself, against the newest checkpoint of a run or against a player."""
     from sparring.assemble import assemble
-    from sparring.play import EpisodePlan, Held
+    from sparring.play import Held
 
     host = load_host(plugins, blocked)
     source, model = _setting(game, against, host.registry.names("player"))
     game_sets = tuple(f"play.0.game.{item}" for item in sets)
     recipe = load_recipe(source, host.registry, sets=(*game_sets, *model))
     trainer = assemble(recipe)
-    entry = next((e for e in trainer.entries if e.game.info.name == game), trainer.entries[0])
+    entry = next((e for e in trainer.entries if e.game is not None and e.game.info.name == game), None)
+    if entry is None or entry.game is None:
+        raise click.UsageError(f"{against} does not play {game}; it plays {', '.join(e.name for e in trainer.entries)}")
     roles = entry.game.info.roles
     if not 0 <= seat < len(roles):
         raise click.UsageError(f"--seat is 0 to {len(roles) - 1} in {game}; got {seat}")
@@ -90,10 +92,7 @@ def play(
         click.secho(f"\n— match {match + 1} of {matches}: you are {roles[mine]}, against {against} —", bold=True)
         human = Human(lambda label: click.prompt(label, prompt_suffix=": "), click.echo)
         holders = {role: Held("you", player=human) if i == mine else opponent for i, role in enumerate(roles)}
-        plan = EpisodePlan(
-            match, entry.number, entry.game, entry.scheme, holders, entry.judges, entry.sampling, match, ("play", began)
-        )
-        (episode,) = trainer.hall.play([plan], 0)
+        (episode,) = trainer.hall.play([entry.plan(match, match, holders, ("play", began))], 0)
         if episode.error:
             raise click.ClickException(episode.error)
         returns, moves = episode.facts["returns"], episode.facts["moves"]

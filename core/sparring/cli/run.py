@@ -95,7 +95,7 @@ def _train(source: RecipeSource, recipe: Recipe, host: object, folder: Path, *, 
     if picture:
         click.echo(f"  curve       {picture}")
     click.echo(f"  metrics     {result.folder / 'metrics.jsonl'}")
-    game = recipe.play[0].game.use
-    click.echo(f"  play it     sparring play {game} --against {result.folder}")
+    if game := recipe.play[0].game:
+        click.echo(f"  play it     sparring play {game.use} --against {result.folder}")
     click.echo(f"  export it   sparring export {result.folder} DIR")
     return True

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from sparring.evaluation import Evaluation
 from sparring.examples import MessageChat
 from sparring.play import Hall
 from sparring.plugins import load_plugins
+from sparring.pool import Pool
 from sparring_evaluators.head_to_head import score
 from sparring_evaluators.nash_conv import NashConv, NashConvParams, frequencies
 from sparring_games.kuhn_poker import KuhnPoker, KuhnPokerParams, equilibrium
@@ -50,7 +52,8 @@ def evaluated(bet: Any, **params: Any) -> dict[str, float]:
     chat = MessageChat()
     game = KuhnPoker(KuhnPokerParams())
     hall = Hall(Told(chat, bet), {"main": chat}, "main")  # type: ignore[arg-type, dict-item]  # both speak the protocols' methods
-    run = Evaluation(0, 0, hall, ["main"], [("kuhn_poker", TurnBased(TurnBasedParams()), Sampling())])
+    entry: Any = SimpleNamespace(game=game, scheme=TurnBased(TurnBasedParams()), sampling=Sampling())
+    run = Evaluation(0, 0, hall, ["main"], [entry], Pool(hall.generator))
     choice: Choice[Any] = Choice("kuhn_poker", KuhnPokerParams(), registry.get("game", "kuhn_poker"))
     evaluator = NashConv(
         NashConvParams.model_construct(

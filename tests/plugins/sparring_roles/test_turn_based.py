@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from sparring import Completion, Request, Sampling, Verdict
-from sparring.build import policy_gradient_records
 from sparring.chance import key_of
 from sparring.errors import GenerationError
 from sparring.examples import MessageChat, transcripts
 from sparring.play import EpisodePlan, Hall, Held
+from sparring_builders.policy_gradient import PolicyGradientRows, PolicyGradientRowsParams
 from sparring_games.kuhn_poker import KuhnPoker, KuhnPokerParams
 from sparring_games.matrix_game import MatrixGame, MatrixGameParams
 from sparring_roles.turn_based import TurnBased, TurnBasedParams
@@ -69,7 +69,11 @@ def test_a_player_has_one_row_and_its_record_trains_exactly_what_was_sampled() -
     for episode in episodes:
         assert not episode.error
         assert len(episode.rows) == 2
-    for record, row in zip(policy_gradient_records(episodes), [row for e in episodes for row in e.rows], strict=True):
+    for record, row in zip(
+        PolicyGradientRows(PolicyGradientRowsParams()).build(episodes),
+        [row for e in episodes for row in e.rows],
+        strict=True,
+    ):
         sampled = [token for turn in row.turns for span in turn.spans for token in span.tokens]
         assert [record.tokens[p] for p in record.positions] == sampled
         assert record.logprobs == [-0.7] * len(sampled)
