@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 
 import torch
 
+from sparring.adapters import adapt
 from sparring.chat import ChatFormat
 from sparring.entry import Entry
 from sparring.errors import ModelError
@@ -23,7 +24,7 @@ from sparring.interfaces import (
 )
 from sparring.learner import Learner, prepare
 from sparring.play import Hall, Held
-from sparring.recipe import PlayEntry, Recipe
+from sparring.recipe import PlayEntry, PolicySpec, Recipe
 from sparring.trainer import Trainer
 
 
@@ -76,13 +77,22 @@ def assemble(recipe: Recipe) -> Trainer:
 def load_models(recipe: Recipe, entries: list[Entry], device: torch.device) -> dict[str, LoadedModel]:
     """The policies' models, checked and on the device."""
     examples = _examples(recipe, entries)
-    models = {}
+    models: dict[str, LoadedModel] = {}
+    bases: list[tuple[PolicySpec, LoadedModel]] = []
     for name, spec in recipe.policies.items():
-        loaded = spec.model.make().load(ModelContext(recipe.train.seed, examples))
-        loaded.model.float().to(device)
-        loaded.model.eval()
-        loaded.bf16 = spec.dtype == "bfloat16"
-        models[name] = prepare(loaded)
+        loaded = next(
+            (base for other, base in bases if spec.adapter and (other.model, other.dtype) == (spec.model, spec.dtype)),
+            None,
+        )
+        if loaded is None:
+            loaded = spec.model.make().load(ModelContext(recipe.train.seed, examples))
+            loaded.model.float().to(device)
+            loaded.model.eval()
+            loaded.bf16 = spec.dtype == "bfloat16"
+            prepare(loaded)
+            if spec.adapter:
+                bases.append((spec, loaded))
+        models[name] = adapt(loaded, spec.adapter, recipe.train.seed, name) if spec.adapter else loaded
     return models
 
 

@@ -80,9 +80,11 @@ def _write(
 ) -> None:
     from safetensors.torch import save_file
 
+    from sparring.adapters import plain
+
     aside.mkdir(parents=True)
     for name, loaded in models.items():
-        loaded.model.save_pretrained(aside / "policies" / name)
+        plain(loaded).save_pretrained(aside / "policies" / name)
         loaded.tokenizer.save_pretrained(aside / "policies" / name)
     for name, group in tensors.items():
         path = aside / f"{name}.safetensors"

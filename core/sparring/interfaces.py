@@ -211,6 +211,7 @@ class LoadedModel:
     model: PreTrainedModel  # master weights, fp32
     tokenizer: PreTrainedTokenizerBase  # has a chat template
     bf16: bool = False  # run matrix products in bfloat16
+    adapted: bool = False  # only a LoRA adapter is trained; the rest may be shared with other policies
 
 
 class ModelSource(Protocol):

@@ -6,7 +6,6 @@ stay together: a pair is compared in one batch.
 
 from __future__ import annotations
 
-import copy
 import math
 import random
 import time
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
+from sparring.adapters import trained_parameters, twin
 from sparring.batch import ObjectiveBatch, Totals, objective_batch
 from sparring.chance import key_of
 from sparring.errors import CheckpointError, NumericsError
@@ -64,11 +64,12 @@ class Learner:
         """``steps`` are how many steps of the run train it: the learning rate's schedule is over those."""
         self.name, self.loaded, self._train, self._accelerator = name, loaded, train, accelerator
         self._refresh_every = spec.reference_refresh
-        model = loaded.model
-        model.requires_grad_(True)
+        self._parameters = trained_parameters(loaded)
+        for parameter in self._parameters.values():
+            parameter.requires_grad_(True)
         # Without biases and norms in weight decay, as GPT-style training does.
-        decayed = [p for p in model.parameters() if p.ndim >= 2]
-        plain = [p for p in model.parameters() if p.ndim < 2]
+        decayed = [p for p in self._parameters.values() if p.ndim >= 2]
+        plain = [p for p in self._parameters.values() if p.ndim < 2]
         self._optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": train.weight_decay}, {"params": plain, "weight_decay": 0.0}],
             lr=spec.learning_rate or train.learning_rate, betas=train.betas, eps=train.eps, fused=True,
@@ -90,12 +91,11 @@ class Learner:
     def keep_reference(self) -> None:
         """Start a reference from the present weights, or bring the one there is up to date."""
         if self.reference is None:
-            model = copy.deepcopy(self.loaded.model).requires_grad_(False).eval()
-            self.reference = LoadedModel(model, self.loaded.tokenizer, self.loaded.bf16)
+            self.reference = twin(self.loaded)
             return
         with torch.no_grad():
-            for old, new in zip(self.reference.model.parameters(), self.loaded.model.parameters(), strict=True):
-                old.copy_(new)
+            for name, old in trained_parameters(self.reference).items():
+                old.copy_(self._parameters[name])
 
     def step_ended(self, step: int) -> None:
         self.version = step
@@ -113,7 +113,7 @@ class Learner:
         parts = [part for part in parts if part.records]
         if not parts:
             return report
-        model = self.loaded.model.eval()  # no dropout: the ratio to the sampling policy must be 1 on policy
+        self.loaded.model.eval()  # no dropout: the ratio to the sampling policy must be 1 on policy
         fixed = [self._fixed_logprobs(part, report) for part in parts]
         optimizer_steps = 0
         for epoch in range(self._train.epochs):
@@ -123,7 +123,7 @@ class Learner:
                     if minibatch < len(share):
                         self._accumulate(part, known, share[minibatch], report, step)
                 began = time.perf_counter()
-                norm = self._accelerator.clip_grad_norm_(model.parameters(), self._train.max_grad_norm)
+                norm = self._accelerator.clip_grad_norm_(self._parameters.values(), self._train.max_grad_norm)
                 if norm is not None and not math.isfinite(float(norm)):
                     raise NumericsError(self._where_gradient_broke(step, float(norm)))
                 self._optimizer.step()
@@ -234,11 +234,7 @@ class Learner:
                     report.metrics[name] = report.metrics.get(name, 0.0) + number
 
     def _where_gradient_broke(self, step: int, norm: float) -> str:
-        bad = [
-            n
-            for n, p in self.loaded.model.named_parameters()
-            if p.grad is not None and not torch.isfinite(p.grad).all()
-        ]
+        bad = [n for n, p in self._parameters.items() if p.grad is not None and not torch.isfinite(p.grad).all()]
         return (
             f"step {step}: the gradient norm of policy {self.name!r} is {norm}; not finite in {len(bad)} tensors, first "
             f"{bad[0] if bad else '?'}. The weights are still those of the step before. A smaller train.learning_rate "
@@ -248,23 +244,16 @@ class Learner:
     # ---- checkpoint --------------------------------------------------------------------------------------------------
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Optimizer moments and the reference's weights, by name."""
-        names = [
-            name for group in self._optimizer.param_groups for name in (self._names[id(p)] for p in group["params"])
-        ]
+        """Optimizer moments, the reference's weights, and an adapter's: by name."""
         found: dict[str, torch.Tensor] = {}
-        for name, state in zip(
-            names, (self._optimizer.state[p] for g in self._optimizer.param_groups for p in g["params"]), strict=True
-        ):
-            for key, value in state.items():
+        for name, parameter in self._parameters.items():
+            for key, value in self._optimizer.state[parameter].items():
                 found[f"optimizer/{key}/{name}"] = torch.as_tensor(value)
         if self.reference is not None:
-            found |= {f"reference/{n}": p.detach() for n, p in self.reference.model.named_parameters()}
+            found |= {f"reference/{n}": p.detach() for n, p in trained_parameters(self.reference).items()}
+        if self.loaded.adapted:
+            found |= {f"adapter/{n}": p.detach() for n, p in self._parameters.items()}
         return found
-
-    @property
-    def _names(self) -> dict[int, str]:
-        return {id(p): n for n, p in self.loaded.model.named_parameters()}
 
     def state_dict(self) -> dict[str, Any]:
         state = self._scheduler.state_dict()
@@ -274,7 +263,9 @@ class Learner:
         self, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]
     ) -> None:
         """Take up a checkpoint: weights, moments, learning-rate schedule, reference."""
-        parameters = dict(self.loaded.model.named_parameters())
+        if self.loaded.adapted:  # the checkpoint's policy folder holds base and adapter added up
+            weights = {key.removeprefix("adapter/"): v for key, v in tensors.items() if key.startswith("adapter/")}
+        parameters = self._parameters
         missing = sorted(set(parameters) - set(weights))
         if missing:
             raise CheckpointError(
@@ -294,7 +285,7 @@ class Learner:
             self.keep_reference()
             assert self.reference is not None
             with torch.no_grad():
-                for name, parameter in self.reference.model.named_parameters():
+                for name, parameter in trained_parameters(self.reference).items():
                     parameter.copy_(tensors[f"reference/{name}"])
         for _ in range(int(state["updates"])):
             self._scheduler.step()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,22 +39,26 @@ class Pool:
             self._add(name, learner.loaded, None)
 
     def _add(self, name: str, like: LoadedModel, weights: Mapping[str, Any] | None) -> None:
-        model = copy.deepcopy(like.model).requires_grad_(False).eval()
+        from sparring.adapters import trained_parameters, twin
+
+        copied = twin(like)
         if weights is not None:
             import torch
 
             with torch.no_grad():
-                for key, parameter in model.named_parameters():
+                for key, parameter in trained_parameters(copied).items():
                     parameter.copy_(weights[key])
-        self._held[name] = LoadedModel(model, like.tokenizer, like.bf16)
+        self._held[name] = copied
         self._generator.publish(name, self._held[name])
 
     def state_dict(self) -> list[str]:
         return list(self._held)
 
     def tensors(self) -> dict[str, dict[str, Any]]:
+        from sparring.adapters import trained_parameters
+
         return {
-            f"pool-{name}": {key: parameter.detach() for key, parameter in loaded.model.named_parameters()}
+            f"pool-{name}": {key: parameter.detach() for key, parameter in trained_parameters(loaded).items()}
             for name, loaded in self._held.items()
         }
 

@@ -86,10 +86,21 @@ Roles = dict[str, Annotated[str | Choice[Player], PlainValidator(_holder), Plain
 PolicyName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 
 
+class AdapterSpec(Params):
+    """A LoRA adapter. Policies with adapters and equal models share the model's weights in memory."""
+
+    rank: int = Field(8, ge=1, description="Rank of each added product of matrices.")
+    alpha: int | None = Field(None, ge=1, description="The product is scaled by alpha / rank; None: twice the rank.")
+    modules: str | list[str] = Field("all-linear", description="Which linear layers: the ends of their names, or all.")
+
+
 class PolicySpec(Params):
     """Weights that choose actions."""
 
     model: Model = Field(description="Where the weights come from: a registered model, a folder or a hub name.")
+    adapter: AdapterSpec | None = Field(
+        None, description="Train a LoRA adapter instead of the weights; checkpoints hold the two added up."
+    )
     dtype: Literal["float32", "bfloat16"] = Field(
         "float32", description="Precision of matrix products; the trained weights themselves stay float32."
     )
@@ -664,7 +675,7 @@ def _phase_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
 def _setting_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
     """Settings that would do nothing."""
     for name, policy in recipe.policies.items():
-        for key in ("learning_rate", "reference_refresh"):
+        for key in ("learning_rate", "reference_refresh", "adapter"):
             if getattr(policy, key) and not policy.trainable:
                 yield ("policies", name, key), f"policy '{name}' is not trainable, so this would do nothing; remove it"
     if recipe.batch.unit == "groups" and all(entry.group_size == 1 for entry in recipe.play):
