@@ -11,9 +11,11 @@ import random
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
+from torch.optim.lr_scheduler import LambdaLR
 
 from sparring.adapters import trained_parameters, twin
 from sparring.batch import ObjectiveBatch, Totals, objective_batch
@@ -74,15 +76,10 @@ class Learner:
             [{"params": decayed, "weight_decay": train.weight_decay}, {"params": plain, "weight_decay": 0.0}],
             lr=spec.learning_rate or train.learning_rate, betas=train.betas, eps=train.eps, fused=True,
         )  # fmt: skip
-        from transformers import get_scheduler
-
-        updates = steps * train.epochs * train.minibatches
-        self._scheduler = get_scheduler(
-            "constant_with_warmup" if train.schedule == "constant" else train.schedule,
-            self._optimizer,
-            num_warmup_steps=train.warmup_steps,
-            num_training_steps=updates,
+        self._factor = partial(
+            learning_rate_factor, train.schedule, train.warmup_steps, steps * train.epochs * train.minibatches
         )
+        self._scheduler = LambdaLR(self._optimizer, self._factor)
         self.reference: LoadedModel | None = None
         self.version = 0
 
@@ -287,9 +284,18 @@ class Learner:
             with torch.no_grad():
                 for name, parameter in trained_parameters(self.reference).items():
                     parameter.copy_(tensors[f"reference/{name}"])
-        for _ in range(int(state["updates"])):
-            self._scheduler.step()
+        self._scheduler = LambdaLR(self._optimizer, self._factor, last_epoch=int(state["updates"]) - 1)
         self.version = int(state["version"])
+
+
+def learning_rate_factor(schedule: str, warmup: int, updates: int, done: int) -> float:
+    """What the highest learning rate is multiplied by after ``done`` of ``updates`` optimizer steps."""
+    if done < warmup:
+        return done / warmup
+    if schedule == "constant":
+        return 1.0
+    gone = min(1.0, (done - warmup) / max(1, updates - warmup))
+    return 1 - gone if schedule == "linear" else 0.5 * (1 + math.cos(math.pi * gone))
 
 
 def prepare(loaded: LoadedModel) -> LoadedModel:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import subprocess
 import time
 from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -25,6 +26,7 @@ def manifest(text: str, resolved: str, host: Host, recipe: Recipe) -> dict[str, 
 
     return {
         "sparring": sparring.__version__,
+        "commit": _commit(Path(sparring.__file__).parent),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "seed": recipe.train.seed,
         "recipe": text,
@@ -41,6 +43,19 @@ def manifest(text: str, resolved: str, host: Host, recipe: Recipe) -> dict[str, 
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
     }
+
+
+def _commit(package: Path) -> str | None:
+    """Of the working copy that ``package`` is in, ``-dirty`` if its files differ from it; None if it is in none."""
+    root = package.parents[1]
+    if not (root / ".git").exists():  # and not in a repository further up, which is not ours
+        return None
+    words = ["git", "--no-optional-locks", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        done = subprocess.run(words, cwd=root, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() or None
 
 
 def _version(name: str) -> str | None:

@@ -113,8 +113,14 @@ class EpisodeTable:
             raise SparringError(f"the entry {self._plan.title!r} of `play:` names no game, but its scheme asks for one")
         return self._plan.game
 
+    def _holder(self, role: str) -> Held:
+        if role not in self._plan.holders:
+            known = ", ".join(self._plan.holders) or "none"
+            raise SparringError(f"the scheme has no role {role!r} (its roles: {known})")
+        return self._plan.holders[role]
+
     def conversation(self, role: str, *, system: str = "", like: Conversation | None = None) -> Conversation:
-        made = Conversation(self._hall.chat(self._plan.holders[role]), role, system=system)
+        made = Conversation(self._hall.chat(self._holder(role)), role, system=system)
         if like is not None:
             made.trajectory = like.trajectory
         return made
@@ -140,7 +146,7 @@ class EpisodeTable:
         tag: str = "",
         **sampling: Any,
     ) -> list[Turn]:
-        held = self._plan.holders[role]
+        held = self._holder(role)
         context = conversation.context()
         forks = [conversation] if n == 1 else [conversation.fork() for _ in range(n)]
         number = len(self.episode.turns)
@@ -176,7 +182,7 @@ class EpisodeTable:
         return turns
 
     def give(self, role: str, conversation: Conversation, text: str) -> Turn:
-        held = self._plan.holders[role]
+        held = self._holder(role)
         turn = self._take(held, role, conversation, Span("given", conversation.chat.answer(text)), text, True, "")
         turn.trained = False
         if held.trained:

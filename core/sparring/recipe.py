@@ -147,7 +147,7 @@ class PlayEntry(Params):
     """What is played, by which scheme, and its share of the episodes. Sections given here replace the common ones whole."""
 
     name: str | None = Field(None, min_length=1, description="What it is called; None: as its game.")
-    game: Annotated[Choice[Game] | None, component("game")] = Field(
+    game: Annotated[Choice[Game], component("game")] | None = Field(
         None, description="The rules. None: the scheme plays no game; then the entry needs a name."
     )
     scheme: Annotated[Choice[RoleScheme], component("scheme")] = Field(
@@ -608,9 +608,10 @@ def _role_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
         try:
             game = entry.game.make() if entry.game else None
             specs = {role.name: role.trainable for role in entry.scheme.make().roles(game)}
-        except (SparringError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001  # a plugin may raise anything
             broken = True
-            yield ("play", number), f"cannot be set up: {error}"
+            told = error if isinstance(error, (SparringError, ValueError)) else repr(error)
+            yield ("play", number), f"cannot be set up: {told}"
             continue
         if entry.roles is None:
             common += specs

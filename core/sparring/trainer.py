@@ -315,9 +315,13 @@ class Trainer:
         for episode in episodes:
             by_game[episode.game].append(episode)
         for game, played in by_game.items():
+            metrics[f"turns_per_episode/{game}"] = sum(len(episode.turns) for episode in played) / len(played)
             turns = [turn for episode in played for turn in episode.turns if turn.spans[-1].kind == "sampled"]
-            count = max(1, len(turns))
-            metrics[f"illegal_rate/{game}"] = sum(turn.labels.get("legal") is False for turn in turns) / count
+            if turns:
+                illegal = sum(turn.labels.get("legal") is False for turn in turns)
+                metrics[f"illegal_rate/{game}"] = illegal / len(turns)
+                metrics[f"truncated_rate/{game}"] = sum(turn.finish == "length" for turn in turns) / len(turns)
+                metrics[f"completion_tokens/{game}"] = sum(turn.tokens for turn in turns) / len(turns)
             for role in sorted({turn.role for turn in turns}):
                 mine = [turn for turn in turns if turn.role == role]
                 illegal = sum(turn.labels.get("legal") is False for turn in mine)
@@ -328,9 +332,6 @@ class Trainer:
                     if isinstance(value, (int, float)) and math.isfinite(value):
                         noted[name].append(float(value))
             metrics |= {f"facts/{game}/{name}": sum(values) / len(values) for name, values in sorted(noted.items())}
-            metrics[f"truncated_rate/{game}"] = sum(turn.finish == "length" for turn in turns) / count
-            metrics[f"completion_tokens/{game}"] = sum(turn.tokens for turn in turns) / count
-            metrics[f"turns_per_episode/{game}"] = sum(len(episode.turns) for episode in played) / len(played)
         flat = [turn.advantage for trajectory in trajectories for turn in trajectory.turns]
         metrics["zero_advantage_rate"] = sum(a == 0 for a in flat) / max(1, len(flat))
         return metrics

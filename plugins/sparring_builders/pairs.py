@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections import defaultdict
-from collections.abc import Sequence
-from typing import ClassVar, Literal
+from collections import defaultdict, deque
+from collections.abc import Iterator, Sequence
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
@@ -73,6 +74,9 @@ class DataPairsParams(Params):
     record: ClassVar[RecordKind] = "preference"
 
     key: list[str] = Field(["episode", "role"], description="Labels that an answer and its demonstration share.")
+    history: int = Field(
+        1, ge=1, description="Steps whose pairs are trained on: 2 adds those of the step before, as SPIN's paper does."
+    )
 
 
 class DataPairs:
@@ -80,26 +84,38 @@ class DataPairs:
 
     def __init__(self, params: DataPairsParams) -> None:
         self.params = params
+        self._steps: deque[list[PreferenceRecord]] = deque(maxlen=params.history)
 
     def build(self, episodes: Sequence[Episode]) -> list[PreferenceRecord]:
-        records = []
-        for episode in episodes:
-            given = {
-                _key(turn, self.params.key, episode): turn for turn in episode.turns if turn.labels.get("demonstration")
-            }
-            for turn in episode.turns:
-                real = given.get(_key(turn, self.params.key, episode))
-                if not turn.trained or real is None:
-                    continue
-                chosen, rejected = _row(episode, [real]), _row(episode, [turn])
-                if chosen != rejected:
-                    records.append(
-                        PreferenceRecord(
-                            turn.holder, chosen[0], rejected[0], chosen[1], rejected[1],
-                            episode=episode.number, labels=turn.labels,
-                        )
-                    )  # fmt: skip
-        return records
+        self._steps.append([record for episode in episodes for record in self._pairs(episode)])
+        return [record for step in self._steps for record in step]
+
+    def _pairs(self, episode: Episode) -> Iterator[PreferenceRecord]:
+        given = {
+            _key(turn, self.params.key, episode): turn for turn in episode.turns if turn.labels.get("demonstration")
+        }
+        for turn in episode.turns:
+            real = given.get(_key(turn, self.params.key, episode))
+            if not turn.trained or real is None:
+                continue
+            chosen, rejected = _row(episode, [real]), _row(episode, [turn])
+            if chosen != rejected:
+                yield PreferenceRecord(
+                    turn.holder,
+                    chosen[0],
+                    rejected[0],
+                    chosen[1],
+                    rejected[1],
+                    episode=episode.number,
+                    labels=turn.labels,
+                )
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"steps": [[dataclasses.asdict(record) for record in step] for step in self._steps]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self._steps.clear()
+        self._steps.extend([PreferenceRecord(**record) for record in step] for step in state["steps"])
 
 
 def win_rates(scores: Sequence[float], scale: float = 1.0) -> list[float]:

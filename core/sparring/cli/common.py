@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from sparring.errors import PluginLoadError
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -33,14 +35,22 @@ def host_options(command: F) -> F:
     return plugins(blocked(command))
 
 
-def load_host(plugins: Sequence[Path], blocked: Sequence[str]) -> Host:
-    """Load plugins, with the options given before the command's name added to its own."""
+def load_host(plugins: Sequence[Path], blocked: Sequence[str], *, tolerant: bool = False) -> Host:
+    """Load plugins, with the options given before the command's name added to its own.
+
+    Raises `PluginLoadError` if a file among ``plugins`` cannot be used, unless ``tolerant``: who names one wants it. Of the
+    installed ones, those that cannot be used are only reported.
+    """
     from sparring.plugins import load_plugins
 
     given = click.get_current_context().find_root().params
-    return load_plugins(
-        block=(*given.get("blocked", ()), *blocked), files=dict.fromkeys((*given.get("plugins", ()), *plugins))
-    )
+    files = tuple(dict.fromkeys((*given.get("plugins", ()), *plugins)))
+    host = load_plugins(block=(*given.get("blocked", ()), *blocked), files=files)
+    error_of = {info.name: info.error for info in host.plugins}
+    for file in files:
+        if not tolerant and error_of.get(file.stem):
+            raise PluginLoadError(f"the plugin {file} could not be loaded: {error_of[file.stem]}")
+    return host
 
 
 def console() -> Console:

@@ -19,7 +19,7 @@ def plugins(plugins: tuple[Path, ...], blocked: tuple[str, ...]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    host = load_host(plugins, blocked)
+    host = load_host(plugins, blocked, tolerant=True)
     table = Table(box=None, pad_edge=False)
     for title in ("plugin", "distribution", "version", "components", ""):
         table.add_column(title, justify="right" if title == "components" else "left", overflow="fold")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from sparring import Episode, Span, SparringError, Turn
@@ -80,3 +82,13 @@ def test_demonstrations_are_given_or_the_policys_best() -> None:
     own = [answered(0, [5], 1.0), answered(1, [6], 0.2)]
     (best,) = Demonstrations(DemonstrationsParams(of="sampled", min_reward=0.5)).build(own)
     assert (best.tokens, best.episode) == ([1, 2, 3, 5], 0)
+
+
+def test_pairs_of_the_step_before_are_trained_on_again_also_after_a_resume() -> None:
+    builder = DataPairs(DataPairsParams(history=2))
+    sizes = [len(builder.build([with_demonstration()] * n)) for n in (1, 2, 3)]
+    assert sizes == [1, 3, 5]
+    again = DataPairs(DataPairsParams(history=2))
+    again.load_state_dict(json.loads(json.dumps(builder.state_dict())))
+    assert again.build([]) == builder.build([])
+    assert len(again.build([])) == 0
