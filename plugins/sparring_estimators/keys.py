@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sparring import SparringError, Trajectory
+from sparring import SparringError, Trajectory, Turn
 
 Key = tuple[str | int | float | bool, ...]
 
@@ -29,3 +29,8 @@ def discounted(trajectory: Trajectory, gamma: float) -> list[float]:
         ahead = turn.reward + gamma * ahead
         returns.append(ahead)
     return returns[::-1]
+
+
+def trained_tokens(turn: Turn) -> int:
+    """How many of a turn's tokens are trained: those that were sampled."""
+    return sum(len(span.tokens) for span in turn.spans if span.kind == "sampled")

@@ -36,8 +36,10 @@ class KuhnPokerParams(Params):
     )
     ante: int = Field(1, ge=1, description="Chips each player puts in before a hand.")
     bet: int = Field(1, ge=1, description="Chips of a bet, and of calling it.")
-    wording: Literal["plain", "terse"] = Field(
-        "plain", description="plain is short sentences; terse is the shortest complete text, for tiny models."
+    wording: Literal["plain", "reminding", "terse"] = Field(
+        "plain",
+        description="plain is short sentences; reminding names the card in words after every question, and says little else, "
+        "so that a small model sees it; terse is the shortest complete text, for tiny models.",
     )
 
 
@@ -71,6 +73,15 @@ _PLAIN = _Words(
     result="You {won} {chips}.",
     final="The match is over. Chips: you {mine}, opponent {theirs}.",
 )
+# What a small model last read weighs most. With the rules told at length and the card before them, the last hidden states of
+# SmolLM2-135M differ by 2 % between a jack and a king, and it plays blind to its card for hundreds of steps; so, by 15 %.
+_REMINDING = replace(
+    _PLAIN,
+    rules="Kuhn poker, ante {ante}, bet {bet}.",
+    card="",
+    options="Choose one word: {options}.\nYour card: {named}.",
+)
+_NAMED = {"J": "jack, the lowest", "Q": "queen, the middle one", "K": "king, the highest"}
 _TERSE = _Words(
     rules="Kuhn J<Q<K ante {ante} bet {bet}",
     match=", {rounds} hands, {stack} chips each",
@@ -116,7 +127,7 @@ class KuhnPoker:
             twin=_TWIN if single and params.ante == params.bet == 1 else None,
         )
         self.stack = params.rounds * (params.ante + params.bet)  # chips each begins with: what it could lose at most
-        self.words = _PLAIN if params.wording == "plain" else _TERSE
+        self.words = {"plain": _PLAIN, "reminding": _REMINDING, "terse": _TERSE}[params.wording]
         self.rules = self.words.rules.format(ante=params.ante, bet=params.bet)
         if not single:
             self.rules += self.words.match.format(rounds=params.rounds, stack=self.stack)
@@ -265,7 +276,8 @@ class KuhnState:
         return ["fold", "call"] if self.history.endswith("b") else ["check", "bet"]
 
     def _options(self) -> str:
-        return self.game.words.options.format(options=one_of(self._choices()[::-1]))
+        named = _NAMED[self.cards[self._actor()]]
+        return self.game.words.options.format(options=one_of(self._choices()[::-1]), named=named)
 
     def _fill(self, text: str, player: int) -> str:
         mine, theirs = self.chips[player], self.chips[1 - player]

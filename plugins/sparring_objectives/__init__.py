@@ -1,11 +1,41 @@
 """Bundled objectives."""
 
-from sparring import Objective, Register, hookimpl
+from sparring import Metric, Objective, Register, hookimpl
+
+_PREFERENCE = (
+    Metric("preference_accuracy/*", "share", "Share of pairs whose chosen answer has the larger implicit reward."),
+    Metric("chosen_reward/*", "reward", "Mean implicit reward of chosen answers: beta log(policy / reference)."),
+    Metric("rejected_reward/*", "reward", "The same of rejected answers."),
+    Metric("preference_margin/*", "reward", "Mean implicit reward of chosen answers minus that of rejected ones."),
+)
+_PPO_CLIP = (Metric("dual_clip_rate/*", "share", "Share of trained tokens whose loss the dual clip bounded."),)
 
 
 @hookimpl
 def sparring_register_objectives(register: Register[Objective]) -> None:
-    from sparring_objectives.params import PolicyGradientParams, PpoClipParams, make_policy_gradient, make_ppo_clip
+    from sparring_objectives.params import (
+        PolicyGradientParams,
+        PpoClipParams,
+        SftParams,
+        make_policy_gradient,
+        make_ppo_clip,
+        make_sft,
+    )
+    from sparring_objectives.preference_params import (
+        DpoParams,
+        IpoParams,
+        SpinParams,
+        SppoParams,
+        make_dpo,
+        make_ipo,
+        make_spin,
+        make_sppo,
+    )
 
     register("policy_gradient", make_policy_gradient, PolicyGradientParams)
-    register("ppo_clip", make_ppo_clip, PpoClipParams, paper="arXiv:1707.06347")
+    register("ppo_clip", make_ppo_clip, PpoClipParams, paper="arXiv:1707.06347", metrics=_PPO_CLIP)
+    register("dpo", make_dpo, DpoParams, paper="arXiv:2305.18290", metrics=_PREFERENCE)
+    register("ipo", make_ipo, IpoParams, paper="arXiv:2310.12036", metrics=_PREFERENCE)
+    register("spin", make_spin, SpinParams, paper="arXiv:2401.01335", metrics=_PREFERENCE)
+    register("sppo", make_sppo, SppoParams, paper="arXiv:2405.00675", metrics=_PREFERENCE)
+    register("sft", make_sft, SftParams)

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from sparring import Objective, Params
+from sparring import Objective, Params, RecordKind
 
 
-class PolicyGradientParams(Params):
+class TokenLossParams(Params):
+    """How token losses become one number."""
+
+    normalize: Literal["token_mean", "sequence_mean", "token_sum", "constant"] = Field(
+        "token_mean", description="How token losses become one number: see `sparring.batch.ObjectiveBatch.reduce`."
+    )
+    constant: float | None = Field(
+        None, gt=0, description="Divisor of `normalize: constant`, in tokens (SPIRAL: the maximum length)."
+    )
+
+    @model_validator(mode="after")
+    def _constant_goes_with_constant(self) -> TokenLossParams:
+        if (self.normalize == "constant") != (self.constant is not None):
+            raise ValueError(
+                f"'constant' is the divisor of 'normalize: constant' and needs it; got normalize={self.normalize!r}, constant={self.constant}"
+            )
+        return self
+
+
+class PolicyGradientParams(TokenLossParams):
     kl_coef: float = Field(
         0.0, ge=0, description="Weight of the KL divergence to the policy's reference; 0 keeps no reference."
     )
@@ -20,20 +39,6 @@ class PolicyGradientParams(Params):
         "reference does is given up for good. The others use the sampled token alone, with d = log(reference / policy): "
         "k3 is exp(d) - d - 1 (GRPO), k2 is d squared / 2.",
     )
-    normalize: Literal["token_mean", "sequence_mean", "token_sum", "constant"] = Field(
-        "token_mean", description="How token losses become one number: see `sparring.batch.ObjectiveBatch.reduce`."
-    )
-    constant: float | None = Field(
-        None, gt=0, description="Divisor of `normalize: constant`, in tokens (SPIRAL: the maximum length)."
-    )
-
-    @model_validator(mode="after")
-    def _constant_goes_with_constant(self) -> PolicyGradientParams:
-        if (self.normalize == "constant") != (self.constant is not None):
-            raise ValueError(
-                f"'constant' is the divisor of 'normalize: constant' and needs it; got normalize={self.normalize!r}, constant={self.constant}"
-            )
-        return self
 
 
 class PpoClipParams(PolicyGradientParams):
@@ -43,6 +48,16 @@ class PpoClipParams(PolicyGradientParams):
     clip_eps_high: float | None = Field(
         None, gt=0, description="To 1 + clip_eps_high from above; None: the same as clip_eps."
     )
+    dual_clip: float | None = Field(
+        None,
+        gt=1,
+        description="The loss of a token with a negative advantage A stays below -dual_clip A, however likely the token has "
+        "become; verl takes 3. None: no bound.",
+    )
+
+
+class SftParams(TokenLossParams):
+    record: ClassVar[RecordKind] = "demonstration"
 
 
 def make_policy_gradient(params: PolicyGradientParams) -> Objective:
@@ -57,3 +72,10 @@ def make_ppo_clip(params: PpoClipParams) -> Objective:
     from sparring_objectives.policy_gradient import PpoClip
 
     return PpoClip(params)
+
+
+def make_sft(params: SftParams) -> Objective:
+    """Imitation: minus the log-probability of what was demonstrated."""
+    from sparring_objectives.demonstration import Sft
+
+    return Sft(params)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from sparring import NeedsReference, RecordKind
+from sparring import NeedsReference
 from sparring.batch import ObjectiveBatch
 from sparring_objectives.params import PolicyGradientParams, PpoClipParams
 
@@ -29,8 +29,6 @@ _NEEDS: dict[str, NeedsReference] = {
 
 class PolicyGradient:
     """``L = -A log π``; Williams 1992. Its gradient is right only on policy: one optimizer step per batch."""
-
-    record: RecordKind = "policy_gradient"
 
     def __init__(self, params: PolicyGradientParams) -> None:
         self.params = params
@@ -61,7 +59,10 @@ class PolicyGradient:
 
 
 class PpoClip(PolicyGradient):
-    """``L = -min(ρ A, clip(ρ, 1-ε, 1+ε') A)``, ``ρ = π/π_old``; Schulman et al. 2017, arXiv:1707.06347, equation 7."""
+    """``L = -min(ρ A, clip(ρ, 1-ε, 1+ε') A)``, ``ρ = π/π_old``; Schulman et al. 2017, arXiv:1707.06347, equation 7.
+
+    With a dual clip c, ``min(L, -c A)`` where ``A < 0``; Ye et al. 2019, arXiv:1912.09729.
+    """
 
     params: PpoClipParams
 
@@ -74,4 +75,10 @@ class PpoClip(PolicyGradient):
         clipped = ratio.clamp(1 - self.params.clip_eps, 1 + high)
         values = -torch.minimum(ratio * batch.advantages, clipped * batch.advantages)
         cut = (ratio * batch.advantages > clipped * batch.advantages).float()
-        return values, {"clip_rate": batch.mean_of(cut), "ratio_max": ratio.detach().max()}
+        metrics = {"clip_rate": batch.mean_of(cut), "ratio_max": ratio.detach().max()}
+        if self.params.dual_clip is not None:
+            bound = -self.params.dual_clip * batch.advantages
+            over = (batch.advantages < 0) & (values > bound)
+            values = torch.where(over, bound, values)
+            metrics["dual_clip_rate"] = batch.mean_of(over.float())
+        return values, metrics

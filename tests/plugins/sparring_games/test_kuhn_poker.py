@@ -96,13 +96,13 @@ def test_there_is_no_equilibrium_beyond_a_third(alpha: float) -> None:
 
 @pytest.mark.parametrize(
     "params",
-    [{}, {"wording": "terse"}, {"rounds": 3}, {"rounds": 2, "ante": 2, "bet": 3, "wording": "terse"}, {"bet": 4}],
+    [{}, {"wording": "terse"}, {"wording": "reminding"}, {"rounds": 3}, {"rounds": 2, "ante": 2, "bet": 3, "wording": "terse"}, {"bet": 4}],
 )
 def test_it_is_a_sound_game(params: dict[str, Any]) -> None:
     check_game(KuhnPoker(KuhnPokerParams(**params)), episodes=60)
 
 
-@pytest.mark.parametrize("wording", ["plain", "terse"])
+@pytest.mark.parametrize("wording", ["plain", "reminding", "terse"])
 def test_one_hand_is_the_game_of_openspiel(wording: Any) -> None:
     check_twin(KuhnPoker(KuhnPokerParams(wording=wording)))
 

@@ -56,9 +56,7 @@ def test_clipped_surrogate_by_hand(logprob: float, advantage: float, loss: float
 
 
 def test_policy_gradient_is_minus_advantage_times_logprob_plus_kl() -> None:
-    b = batch(
-        [-1.0], reference=torch.tensor([-1.5]), advantages=torch.tensor([0.5]), totals=Totals(1, 1), sequences=1
-    )
+    b = batch([-1.0], reference=torch.tensor([-1.5]), advantages=torch.tensor([0.5]), totals=Totals(1, 1), sequences=1)
     got, metrics = PolicyGradient(PolicyGradientParams(kl_coef=0.3, kl_estimator="k2"))(b)
     assert got.item() == pytest.approx(0.5 + 0.3 * 0.125)
     assert metrics["kl"].item() == pytest.approx(0.125)
@@ -88,3 +86,95 @@ def test_k3_is_never_negative_and_vanishes_at_the_reference() -> None:
 def test_a_constant_without_its_normalisation_is_refused(given: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match="constant"):
         PolicyGradientParams(**given)  # type: ignore[arg-type]
+
+
+# Two sequences of three tokens and one; a gain and a loss. Ratios 1.2, 0.5, 2 and 3.5.
+NEW, OLD, HALF = [0.6, 0.2, 0.5, 0.7], [0.5, 0.4, 0.25, 0.2], [0.5] * 4
+GAINS = [1.0, 1.0, 1.0, -1.0]
+
+
+def two_sequences() -> ObjectiveBatch:
+    new, old, half = (torch.tensor(p, dtype=torch.float64).log() for p in (NEW, OLD, HALF))
+    return ObjectiveBatch(
+        logprobs=new.requires_grad_(), old_logprobs=old, reference=half, divergence=None,
+        advantages=torch.tensor(GAINS, dtype=torch.float64), weights=torch.ones(4, dtype=torch.float64),
+        sequence=torch.tensor([0, 0, 0, 1]), sequences=2, totals=Totals(tokens=4, sequences=2),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "token_mean", "sequence_mean", "token_sum"),
+    [
+        ({}, 0.15, 1.266667, 0.3),
+        ({"clip_eps_high": 0.28}, 0.13, 1.253333, 0.26),
+        ({"dual_clip": 3.0}, 0.025, 1.016667, 0.05),
+    ],
+)
+def test_clipped_surrogates_under_every_normalisation(
+    settings: dict[str, float], token_mean: float, sequence_mean: float, token_sum: float
+) -> None:
+    for normalize, expected in (
+        ("token_mean", token_mean),
+        ("sequence_mean", sequence_mean),
+        ("token_sum", token_sum),
+        ("constant", token_sum / 3),
+    ):
+        constant = 3.0 if normalize == "constant" else None
+        params = PpoClipParams(normalize=normalize, constant=constant, **settings)  # type: ignore[arg-type]
+        got, _ = PpoClip(params)(two_sequences())
+        assert got.item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_reinforce_under_two_normalisations() -> None:
+    for normalize, expected in (("token_mean", 0.614184), ("token_sum", 1.228368)):
+        got, _ = PolicyGradient(PolicyGradientParams(normalize=normalize))(two_sequences())  # type: ignore[arg-type]
+        assert got.item() == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("estimator", "values"),
+    [("k2", [0.016621, 0.419794, 0, 0.056607]), ("k3", [0.015655, 0.583709, 0, 0.050758])],
+)
+def test_kl_terms_by_hand(estimator: str, values: list[float]) -> None:
+    b = two_sequences()
+    assert b.reference is not None
+    assert kl_term(b.logprobs, b.reference, estimator).tolist() == pytest.approx(values, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "advantage", "loss", "slope"),
+    [
+        (5.0, -1.0, 3.0, 0.0),  # bounded, and nothing pulls it back
+        (2.0, -1.0, 2.0, 2.0),  # below the bound
+        (0.5, -1.0, 0.8, 0.0),  # the ordinary clip
+        (5.0, 1.0, -1.2, 0.0),  # a gain is none of its business
+    ],
+)
+def test_the_dual_clip_bounds_the_loss_of_tokens_that_are_to_go(
+    ratio: float, advantage: float, loss: float, slope: float
+) -> None:
+    b = batch(
+        [-1 + math.log(ratio)], advantages=torch.tensor([advantage]), totals=Totals(1, 1), sequences=1,
+    )  # fmt: skip
+    got, metrics = PpoClip(PpoClipParams(dual_clip=3.0))(b)
+    got.backward()
+    assert got.item() == pytest.approx(loss, rel=1e-5)
+    assert b.logprobs.grad is not None
+    assert b.logprobs.grad.item() == pytest.approx(slope, rel=1e-5, abs=1e-7)
+    assert metrics["dual_clip_rate"].item() == (ratio == 5.0 and advantage < 0)
+
+
+def test_a_dual_clip_that_would_bound_what_is_on_policy_is_refused() -> None:
+    with pytest.raises(ValidationError, match="dual_clip"):
+        PpoClipParams(dual_clip=1.0)
+
+
+def test_on_policy_both_objectives_have_the_gradient_of_reinforce() -> None:
+    slopes = []
+    for objective in (PpoClip(PpoClipParams(dual_clip=3.0)), PolicyGradient(PolicyGradientParams())):
+        b = two_sequences()
+        b.old_logprobs = b.logprobs.detach().clone()
+        objective(b)[0].backward()
+        slopes.append(b.logprobs.grad)
+    torch.testing.assert_close(slopes[0], slopes[1])
+    torch.testing.assert_close(slopes[1], -torch.tensor(GAINS, dtype=torch.float64) / 4)
