@@ -17,7 +17,7 @@
     └── NumericsError       NaN or infinity; names step, tensor, episode and turn
 
 An illegal move is no error: it is data that the scheme handles (see ``Move``).
-Only ``RecipeError`` and ``PluginError`` mean "what you typed is wrong" (exit status 2); the others fail a run (1).
+``RecipeError``, ``PluginError`` and ``RunFolderError`` mean "what you typed is wrong" (exit status 2); the others fail a run (1).
 """
 
 from __future__ import annotations
