@@ -63,6 +63,7 @@ CORE: tuple[Metric, ...] = (
     ),
     Metric("tokens/sampled", "tokens", "Tokens sampled in the step."),
     Metric("tokens/rows", "tokens", "Tokens of the step's rows as they were played."),
+    Metric("tokens/trained", "tokens", "Tokens of those rows that were trained, an epoch."),
     Metric(
         "tokens/computed",
         "tokens",

@@ -249,6 +249,7 @@ class Trainer:
     def _update(self, records: Sequence[Record], metrics: dict[str, float]) -> dict[str, float]:
         model_seconds: dict[str, float] = defaultdict(float)
         metrics["tokens/rows"] = sum(len(tokens) for record in records for tokens, _ in record.rows)
+        metrics["tokens/trained"] = sum(len(where) for record in records for _, where in record.rows)
         metrics["tokens/computed"] = 0.0
         for name, learner in self.learners.items():
             report = learner.update(self._parts([r for r in records if r.policy == name]), self.counters.step)

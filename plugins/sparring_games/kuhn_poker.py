@@ -38,8 +38,8 @@ class KuhnPokerParams(Params):
     bet: int = Field(1, ge=1, description="Chips of a bet, and of calling it.")
     wording: Literal["plain", "reminding", "terse"] = Field(
         "plain",
-        description="plain is short sentences; reminding names the card in words after every question, and says little else, "
-        "so that a small model sees it; terse is the shortest complete text, for tiny models.",
+        description="plain is short sentences; reminding names the card in words in every question and says little else, so "
+        "that a small pretrained model sees it; terse is the shortest complete text, for tiny models.",
     )
 
 
@@ -73,15 +73,16 @@ _PLAIN = _Words(
     result="You {won} {chips}.",
     final="The match is over. Chips: you {mine}, opponent {theirs}.",
 )
-# What a small model last read weighs most. With the rules told at length and the card before them, the last hidden states of
-# SmolLM2-135M differ by 2 % between a jack and a king, and it plays blind to its card for hundreds of steps; so, by 15 %.
+# A small pretrained model hardly sees its card in the plain text: the gradients of a jack's and a king's answer point the same
+# way (cosine 0.997 in SmolLM2-135M), so that what it learns for one it learns for the other, and it plays blind for
+# hundreds of steps. With the card named in words, within the question, the cosine is 0.7 to 0.9.
 _REMINDING = replace(
     _PLAIN,
     rules="Kuhn poker, ante {ante}, bet {bet}.",
     card="",
-    options="Choose one word: {options}.\nYour card: {named}.",
+    options="With the {named}: {options}?",
 )
-_NAMED = {"J": "jack, the lowest", "Q": "queen, the middle one", "K": "king, the highest"}
+_NAMED = {"J": "lowest card, the jack", "Q": "middle card, the queen", "K": "highest card, the king"}
 _TERSE = _Words(
     rules="Kuhn J<Q<K ante {ante} bet {bet}",
     match=", {rounds} hands, {stack} chips each",

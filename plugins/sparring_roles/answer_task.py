@@ -11,7 +11,19 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from sparring import Chance, Choice, Game, Params, RoleSpec, SparringError, Table, TaskSource, Transcript, component
+from sparring import (
+    Chance,
+    Choice,
+    Game,
+    Params,
+    RoleSpec,
+    SparringError,
+    Table,
+    Task,
+    TaskSource,
+    Transcript,
+    component,
+)
 
 ROLE = "solver"
 
@@ -44,10 +56,22 @@ class AnswerTask:
             raise SparringError("answer_task takes its tasks from `scheme.tasks` and plays no game; leave `game` out")
         return [RoleSpec(ROLE)]
 
+    @property
+    def system(self) -> str:
+        return self.params.system
+
+    def question(self, task: Task) -> str:
+        """What the solver is told."""
+        return task.prompt
+
+    def answer_in(self, public: str) -> str:
+        """The whole answer counts."""
+        return public.strip()
+
     async def play(self, table: Table) -> None:
         task = self.tasks.draw(table.chance)
         conversation = table.conversation(ROLE, system=self.params.system)
-        conversation.say(task.prompt)
+        conversation.say(self.question(task))
         if self.params.demonstrate:
             if task.answer is None:
                 raise SparringError(f"a task without an answer cannot be demonstrated: {task.prompt[:80]!r}")
