@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from sparring import Choice, Game, GameError, Params, SparringError, component
+from sparring import Choice, Game, GameError, Params, SeededChance, SparringError, component
 from sparring.chance import key_of
 from sparring.evaluation import Evaluation, SeatScheme
 from sparring.tree import Event, walk
@@ -119,7 +119,9 @@ class NashConv:
             row = [0] * (len(p.actions) + 1)
             for completion in completions:
                 text = scheme.move_text(chat.decode(completion.tokens))
-                move = p.state.clone().apply({p.player: text})[p.player]
+                # Restored, not cloned: the chance of an enumerated state has no events left, and a move may need one.
+                state = self._game.restore(p.state.snapshot(), SeededChance("nash_conv"))
+                move = state.apply({p.player: text})[p.player]
                 row[p.actions.index(move.action) if move.legal else -1] += 1
             counts[p.key] = row
         return counts, sum(row[-1] for row in counts.values()) / (self.params.samples * len(counts))
