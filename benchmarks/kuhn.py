@@ -26,7 +26,10 @@ def summary(rows: Rows, seconds: float) -> dict[str, float]:
         "nash_conv_at_start": last[0],
         "nash_conv_last": last[-1],
         "nash_conv_average": average[-1],
-        "illegal_rate_first_step": column(rows, "illegal_rate/kuhn_poker")[1][0],
+        # Of sampled answers: before anything was learned if the evaluator samples too, else in the first step.
+        "illegal_rate_at_start": (
+            column(rows, f"{NASH_CONV}/illegal_rate")[1] or column(rows, "illegal_rate/kuhn_poker")[1]
+        )[0],
         "illegal_rate_last_step": column(rows, "illegal_rate/kuhn_poker")[1][-1],
         "framework_share_median": sorted(column(rows, "framework_share")[1])[len(rows) // 2],
         "steps": rows[-1]["step"],

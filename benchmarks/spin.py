@@ -20,7 +20,7 @@ import itertools
 
 from matplotlib import pyplot  # after the choice of what it draws on
 
-IMITATION, ITERATIONS = 45, 40  # steps of the recipe's two phases
+IMITATION, ITERATIONS = 25, 60  # steps of the recipe's two phases
 ITEMS = 1000
 
 
