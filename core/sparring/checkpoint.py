@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sparring.errors import CheckpointError
+from sparring.errors import CheckpointError, NumericsError
 
 if TYPE_CHECKING:
     import torch
@@ -60,6 +60,9 @@ def save(
             shutil.rmtree(final)
         os.replace(aside, final)
         _sync(home)
+    except NumericsError:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
     # safetensors reports a failed write as an exception of its own, not as an OSError.
     except Exception as error:
         shutil.rmtree(aside, ignore_errors=True)
@@ -78,10 +81,18 @@ def _write(
     models: Mapping[str, LoadedModel],
     unchanged: Mapping[str, Path],
 ) -> None:
+    import torch
     from safetensors.torch import save_file
 
     from sparring.adapters import plain
 
+    for name, loaded in models.items():
+        bad = [key for key, p in loaded.model.named_parameters() if not bool(torch.isfinite(p).all())]
+        if bad:
+            raise NumericsError(
+                f"step {step}: weights of policy {name!r} are not finite in {len(bad)} tensors, first {bad[0]}; they are not "
+                "saved. Go on from the checkpoint before with --resume, with a smaller train.learning_rate"
+            )
     aside.mkdir(parents=True)
     for name, loaded in models.items():
         plain(loaded).save_pretrained(aside / "policies" / name)

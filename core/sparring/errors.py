@@ -13,6 +13,7 @@
     ├── GameError           a game broke its own contract: a bug in the game, stops the run
     ├── EpisodeError        an episode failed; carries which, and the cause
     ├── JudgeError          a judge does not answer
+    ├── EstimatorError      an advantage estimator broke its contract
     ├── GenerationError     the generator failed
     └── NumericsError       NaN or infinity; names step, tensor, episode and turn
 
@@ -89,6 +90,10 @@ class EpisodeError(SparringError):
 
 
 class JudgeError(SparringError):
+    pass
+
+
+class EstimatorError(SparringError):
     pass
 
 

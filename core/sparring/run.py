@@ -45,7 +45,11 @@ class Run:
         try:
             self._begin(text, resume)
         except BaseException:
-            self.folder.close()
+            # A mistyped model must not cost the folder's name; what a killed run left is another matter.
+            if resume or (self.folder.path / "manifest.json").exists():
+                self.folder.close()
+            else:
+                self.folder.discard()
             raise
 
     def _begin(self, text: str, resume: bool) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,6 +77,15 @@ class RunFolder:
     def read_manifest(self) -> dict[str, Any]:
         path = self.path / "manifest.json"
         return dict(json.loads(path.read_text())) if path.exists() else {}
+
+    def discard(self) -> None:
+        """Give up a new folder in which nothing has happened yet, so that its name is free again."""
+        self.recipe.unlink(missing_ok=True)
+        self.resolved.unlink(missing_ok=True)
+        self.close()
+        (self.path / ".lock").unlink(missing_ok=True)
+        with suppress(OSError):  # something else is in it
+            self.path.rmdir()
 
     def close(self) -> None:
         self._lock.release()

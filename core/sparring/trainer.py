@@ -26,7 +26,7 @@ from typing import Any
 from sparring.batch import totals
 from sparring.chance import SeededChance
 from sparring.entry import Entry
-from sparring.errors import EpisodeError, NumericsError
+from sparring.errors import EpisodeError, EstimatorError, NumericsError
 from sparring.evaluation import Evaluation
 from sparring.interfaces import (
     Evaluator,
@@ -227,7 +227,14 @@ class Trainer:
         for trajectory in everything:
             by_estimator[id(self.entries[entry_of[trajectory.episode]].estimator)].append(trajectory)
         for key, trajectories in by_estimator.items():
-            for trajectory, advantages in zip(trajectories, made[key].estimate(trajectories), strict=True):
+            found = made[key].estimate(trajectories)
+            if [len(advantages) for advantages in found] != [len(trajectory.turns) for trajectory in trajectories]:
+                raise EstimatorError(
+                    f"step {self.counters.step}: estimator {type(made[key]).__name__} gave {len(found)} lists of "
+                    f"{sum(map(len, found))} advantages for {len(trajectories)} trajectories of "
+                    f"{sum(len(t.turns) for t in trajectories)} turns; it must give one for each turn of each"
+                )
+            for trajectory, advantages in zip(trajectories, found, strict=True):
                 for turn, advantage in zip(trajectory.turns, advantages, strict=True):
                     if not math.isfinite(advantage):
                         raise NumericsError(

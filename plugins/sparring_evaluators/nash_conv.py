@@ -122,7 +122,7 @@ class NashConv:
                 # Restored, not cloned: the chance of an enumerated state has no events left, and a move may need one.
                 state = self._game.restore(p.state.snapshot(), SeededChance("nash_conv"))
                 move = state.apply({p.player: text})[p.player]
-                row[p.actions.index(move.action) if move.legal else -1] += 1
+                row[-1 if move.action is None else p.actions.index(move.action)] += 1
             counts[p.key] = row
         return counts, sum(row[-1] for row in counts.values()) / (self.params.samples * len(counts))
 

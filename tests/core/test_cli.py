@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -12,6 +14,8 @@ from click.testing import CliRunner, Result
 from sparring import __version__
 from sparring.cli import COMMANDS, main
 from sparring.cli.catalogue import example, parameters
+from sparring.plugins import load_plugins
+from sparring.recipe import RecipeSource, find_recipe, load_recipe
 from sparring.registry import Registry
 
 PLUGIN = '''
@@ -178,3 +182,153 @@ def test_looking_around_imports_no_torch(words: list[str]) -> None:
     result = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines()[-1] == "imported:"
+
+
+# ---- a run, and what is done with it afterwards ----------------------------------------------------------------------
+
+SMALL = "policies.main.model={use: tiny, hidden: 64, heads: 2, kv_heads: 1, layers: 2, warmup_steps: 60}"
+
+
+def invoke(*words: object, typed: str = "") -> Result:
+    result = CliRunner().invoke(main, [str(word) for word in words], input=typed)
+    assert result.exception is None or isinstance(result.exception, SystemExit), repr(result.exception)
+    return result
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of two runs of the quickstart's smoke block, with a smaller model."""
+    out = tmp_path_factory.mktemp("runs") / "quick"
+    result = invoke("run", "kuhn_poker/quickstart", "--smoke", "--seeds", "0,1", "--out", out, "--set", SMALL)
+    assert result.exit_code == 0, result.output
+    for number in (0, 1):
+        assert f"done: {out / f'seed-{number}'}\n" in result.stdout
+    assert f"all seeds: {out / 'curve.png'}\n" in result.stdout
+    return out
+
+
+@pytest.fixture
+def ran(seeds: Path) -> Path:
+    return seeds / "seed-0"
+
+
+def metrics(folder: Path) -> list[dict[str, float]]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_a_run_leaves_what_it_promises(ran: Path) -> None:
+    recipe = find_recipe("kuhn_poker/quickstart", load_plugins().recipe_packages)
+    assert (ran / "recipe.yaml").read_text() == recipe.text
+    assert yaml.safe_load((ran / "resolved.yaml").read_text())["train"]["steps"] == 2
+    assert json.loads((ran / "manifest.json").read_text())["resolved"] == (ran / "resolved.yaml").read_text()
+    assert [row["step"] for row in metrics(ran)] == [0, 1, 2]
+    assert (ran / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert [path.name for path in (ran / "episodes").iterdir()] == ["step-000002.jsonl.zst"]
+    assert sorted(path.name for path in (ran / "checkpoints").iterdir()) == ["step-000000", "step-000002"]
+    assert list((ran / "tensorboard").glob("events.*"))
+
+
+def test_several_seeds_are_several_runs_and_one_curve(seeds: Path) -> None:
+    assert sorted(path.name for path in seeds.iterdir()) == ["curve.png", "seed-0", "seed-1"]
+    assert (seeds / "curve.png").read_bytes().startswith(b"\x89PNG")
+    assert [json.loads((seeds / f"seed-{n}" / "manifest.json").read_text())["seed"] for n in (0, 1)] == [0, 1]
+    name = "eval/nash_conv/kuhn_poker/last"
+    assert metrics(seeds / "seed-0")[0][name] != metrics(seeds / "seed-1")[0][name]
+
+
+def test_a_person_plays_hands_against_a_run_and_never_sees_its_card(ran: Path) -> None:
+    # Of check and fold one is legal wherever a person is asked; what is not is asked again.
+    typed = "raise\n" + "check\nfold\n" * 20
+    result = invoke("play", "kuhn_poker", "--against", ran, "--matches", "3", typed=typed)
+    assert result.exit_code == 0, result.output
+    matches = result.stdout.split("— match ")[1:]
+    seats = [re.match(r"(\d) of 3: you are (player_\d)", match) for match in matches]
+    assert [seat and seat.groups() for seat in seats] == [("1", "player_0"), ("2", "player_1"), ("3", "player_0")]
+    assert "not a legal move: " in matches[0]
+    total = 0.0
+    for match in matches:
+        # Its own card is the one that a person is told, once; J<Q<K are the rules.
+        assert len(re.findall(r"\b[JQK]\b", match.replace("J<Q<K", ""))) == 1
+        assert re.search(r"moves: player_0 (check|bet|fold|call)", match)
+        won, in_all = (float(number) for number in re.findall(r"you get (\S+); (\S+) in all", match)[0])
+        assert won in (-2, -1, 1, 2)
+        total += won
+        assert in_all == total
+
+
+def test_play_takes_a_player_and_refuses_what_is_neither(tmp_path: Path) -> None:
+    result = invoke("play", "kuhn_poker", "--against", tmp_path)
+    assert result.exit_code == 2
+    assert "takes a run folder or a player (" in result.stderr
+    result = invoke("play", "kuhn_poker", "--seat", "2")
+    assert result.exit_code == 2
+    assert "--seat is 0 to 1 in kuhn_poker; got 2" in result.stderr
+
+
+def test_eval_measures_the_newest_checkpoint_again(ran: Path, tmp_path: Path) -> None:
+    result = invoke("eval", ran)
+    assert result.exit_code == 0, result.output
+    found = {name: float(value) for name, value in (line.split() for line in result.stdout.splitlines())}
+    assert found["nash_conv/kuhn_poker/last"] == pytest.approx(
+        metrics(ran)[-1]["eval/nash_conv/kuhn_poker/last"], abs=2e-4
+    )
+    result = invoke("eval", tmp_path)
+    assert result.exit_code == 2
+    assert f"error: {tmp_path} is no run folder" in result.stderr
+
+
+def test_export_is_a_plain_model_folder(ran: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    folder = tmp_path / "exported"
+    result = invoke("export", ran, folder)
+    assert result.exit_code == 0, result.output
+    weights = AutoModelForCausalLM.from_pretrained(folder).state_dict()
+    saved = load_file(ran / "checkpoints" / "step-000002" / "policies" / "main" / "model.safetensors")
+    assert saved
+    assert all(weights[name].equal(value) for name, value in saved.items())
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    prompt = tokenizer.apply_chat_template(
+        [{"role": "user", "content": "J"}], tokenize=False, add_generation_prompt=True
+    )
+    assert prompt.endswith("<|assistant|>")
+    assert tokenizer.decode(tokenizer("check")["input_ids"]) == "check"
+
+    assert invoke("export", ran, folder).exit_code == 2
+    missing = invoke("export", ran, tmp_path / "other", "--step", "1")
+    assert missing.exit_code == 1
+    assert "(there are: step-000000, step-000002)" in missing.stderr
+
+
+# ---- values from the command line ------------------------------------------------------------------------------------
+
+
+def test_a_wrong_key_starts_no_run(tmp_path: Path) -> None:
+    result = invoke("run", "kuhn_poker/quickstart", "--out", tmp_path / "run", "--set", "train.stepz=3")
+    assert result.exit_code == 2
+    assert "--set: train.stepz: unknown key 'stepz'; did you mean 'steps'?" in result.stderr.splitlines()[0]
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_check_prints_is_the_same_recipe(tmp_path: Path) -> None:
+    words = ("kuhn_poker/quickstart", "--smoke", "--set", "train.learning_rate=1e-5")
+    text = invoke("check", *words, "--resolved").stdout
+    host = load_plugins()
+    source = find_recipe(words[0], host.recipe_packages)
+    expected = load_recipe(source, host.registry, sets=[words[3], "smoke={}"], smoke=True)
+    assert load_recipe(RecipeSource("x", text, "x"), host.registry) == expected
+    assert expected.train.learning_rate == 1e-5
+    (tmp_path / "resolved.yaml").write_text(text)
+    assert invoke("check", tmp_path / "resolved.yaml").stdout == f"{tmp_path / 'resolved.yaml'}: nothing is wrong\n"
+
+
+def test_bundled_things_are_listed_and_described() -> None:
+    output = invoke("list").stdout
+    for name in ("kuhn_poker/quickstart", "turn_based", "role_conditioned", "nash_conv", "tiny"):
+        assert name in output
+    assert "wording" in invoke("describe", "game", "kuhn_poker").stdout
+    assert "batch.size: 16" in invoke("describe", "recipe", "kuhn_poker/quickstart").stdout
+    assert re.search(
+        r"^tiny +built in place, at most 0\.\d M parameters *$", invoke("models").stdout, flags=re.MULTILINE
+    )
