@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 #: Last segments of metric names that are drawn as curves, and those that are drawn as level lines.
-CURVES = ("last", "average", "sampled", "win_rate")
+CURVES = ("last", "average", "sampled", "win_rate", "solve_rate", "mean")
+MOST = 6  # lines that can still be told apart
 LEVELS = ("uniform",)
 
 
@@ -26,7 +27,8 @@ def draw_curve(folders: Sequence[Path], picture: Path, *, title: str) -> Path | 
     if not names:
         return None
     family = names[0].rsplit("/", 1)[0]
-    wanted = [n for n in names if n.rsplit("/", 1)[0] == family and n.rsplit("/", 1)[1] in CURVES]
+    family_names = [n for n in names if n.rsplit("/", 1)[0] == family]
+    wanted = [n for n in family_names if n.rsplit("/", 1)[1] in CURVES] or family_names[:MOST]
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7.5, 4.2), dpi=120, layout="constrained")

@@ -5,8 +5,10 @@ from sparring import Evaluator, Metric, Register, hookimpl
 
 @hookimpl
 def sparring_register_evaluators(register: Register[Evaluator]) -> None:
+    from sparring_evaluators.cross_play import CrossPlay, CrossPlayParams
     from sparring_evaluators.head_to_head import HeadToHead, HeadToHeadParams
     from sparring_evaluators.nash_conv import NashConv, NashConvParams
+    from sparring_evaluators.tasks import Tasks, TasksParams
 
     chips = "utility"
     register(
@@ -32,5 +34,23 @@ def sparring_register_evaluators(register: Register[Evaluator]) -> None:
             Metric("eval/head_to_head/*/*/mean_return", chips, "Mean return per match."),
             Metric("eval/head_to_head/*/*/mean_return_error", chips, "Half the width of its 95 % interval."),
             Metric("eval/head_to_head/*/*/illegal_rate", "share", "Matches lost by an illegal move."),
+        ],
+    )  # fmt: skip
+    register(
+        "cross_play", CrossPlay, CrossPlayParams,
+        metrics=[
+            Metric("eval/cross_play/*/*/*/*/mean", "share", "How often a fact holds when these versions of two roles meet."),
+            Metric("eval/cross_play/*/*/*/*/low", "share", "Lower end of its 95 % interval (Wilson)."),
+            Metric("eval/cross_play/*/*/*/*/high", "share", "Upper end of it."),
+        ],
+    )  # fmt: skip
+    register(
+        "tasks", Tasks, TasksParams,
+        metrics=[
+            Metric("eval/tasks/*/solve_rate", "share", "Held-out tasks that the policy solves."),
+            Metric("eval/tasks/*/solve_rate_low", "share", "Lower end of its 95 % interval (Wilson)."),
+            Metric("eval/tasks/*/solve_rate_high", "share", "Upper end of it."),
+            Metric("eval/tasks/*/solve_rate_at/*", "share", "The same of the tasks of one difficulty."),
+            Metric("eval/tasks/*/missing_rate", "share", "Answers from which none could be taken."),
         ],
     )  # fmt: skip
