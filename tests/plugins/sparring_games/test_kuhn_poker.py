@@ -96,7 +96,14 @@ def test_there_is_no_equilibrium_beyond_a_third(alpha: float) -> None:
 
 @pytest.mark.parametrize(
     "params",
-    [{}, {"wording": "terse"}, {"wording": "reminding"}, {"rounds": 3}, {"rounds": 2, "ante": 2, "bet": 3, "wording": "terse"}, {"bet": 4}],
+    [
+        {},
+        {"wording": "terse"},
+        {"wording": "reminding"},
+        {"rounds": 3},
+        {"rounds": 2, "ante": 2, "bet": 3, "wording": "terse"},
+        {"bet": 4},
+    ],
 )
 def test_it_is_a_sound_game(params: dict[str, Any]) -> None:
     check_game(KuhnPoker(KuhnPokerParams(**params)), episodes=60)
