@@ -9,7 +9,9 @@ python benchmarks/attacker_defender.py --recipes guarded_word/quickstart,guarded
 from __future__ import annotations
 
 import argparse
+import json
 import resource
+from typing import Any
 
 import matplotlib as mpl
 from common import RESULTS, Rows, save, train
@@ -21,6 +23,7 @@ from matplotlib import pyplot  # after the choice of what it draws on
 
 NAME, ENTRY = "attacker_defender", "guarded_word"
 FACTS = ("attack_success", "harmless_served")
+ENDS = ("mean", "low", "high")
 PAIRS = [(a, b) for a in ("0", "latest") for b in ("0", "latest")]
 
 
@@ -49,23 +52,23 @@ def claims(row: dict[str, float]) -> dict[str, float]:
     }
 
 
-def draw(found: dict[str, dict[str, dict[str, float]]]) -> None:
-    figure, panels = pyplot.subplots(len(found), len(FACTS), figsize=(9, 2.6 * len(found)), squeeze=False, sharey=True)
-    for line, (recipe, seeds) in zip(panels, found.items(), strict=True):
+def draw(results: dict[str, dict[str, dict[str, Any]]]) -> None:
+    figure, panels = pyplot.subplots(
+        len(results), len(FACTS), figsize=(9, 2.6 * len(results)), squeeze=False, sharey=True
+    )
+    names = {"0": "before", "latest": "after"}
+    for line, (recipe, seeds) in zip(panels, results.items(), strict=True):
         for axes, fact in zip(line, FACTS, strict=True):
-            for number, (seed, row) in enumerate(seeds.items()):
-                width = 0.8 / len(seeds)
-                mean, low, high = ([row[key(fact, *pair, end)] for pair in PAIRS] for end in ("mean", "low", "high"))
-                ends = [
-                    [m - a for m, a in zip(mean, low, strict=True)],
-                    [b - m for m, b in zip(mean, high, strict=True)],
-                ]
+            width = 0.8 / len(seeds)
+            for number, (seed, found) in enumerate(seeds.items()):
+                mean, low, high = ([found["matrix"][key(fact, *pair, end)] for pair in PAIRS] for end in ENDS)
+                # An end of an interval may be beyond its share by a rounding.
+                below = [max(0.0, m - end) for m, end in zip(mean, low, strict=True)]
+                above = [max(0.0, end - m) for m, end in zip(mean, high, strict=True)]
                 places = [place + (number - (len(seeds) - 1) / 2) * width for place in range(len(PAIRS))]
-                axes.bar(places, mean, width * 0.9, yerr=ends, capsize=2, label=f"seed {seed}", error_kw={"lw": 0.8})
-            names = {"0": "before", "latest": "after"}
-            axes.set_xticks(
-                range(len(PAIRS)), [f"attacker {names[a]}\ndefender {names[b]}" for a, b in PAIRS], fontsize=7
-            )
+                axes.bar(places, mean, width * 0.9, yerr=[below, above], capsize=2, label=f"seed {seed}")
+            ticks = [f"attacker {names[a]}\ndefender {names[b]}" for a, b in PAIRS]
+            axes.set_xticks(range(len(PAIRS)), ticks, fontsize=7)
             axes.set(title=f"{recipe}: {fact.replace('_', ' ')}", ylim=(0, 1.05))
     panels[0][0].legend(frameon=False, fontsize=8)
     figure.tight_layout()
@@ -77,9 +80,12 @@ def main() -> None:
     parser.add_argument("--recipes", default="guarded_word/quickstart")
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--set", action="append", default=[], dest="sets")
+    parser.add_argument("--draw", action="store_true", help="Only draw the saved results again.")
     given = parser.parse_args()
-    results: dict[str, dict[str, dict[str, object]]] = {}
-    drawn: dict[str, dict[str, dict[str, float]]] = {}
+    if given.draw:
+        draw(json.loads((RESULTS / f"{NAME}.json").read_text())["recipes"])
+        return
+    results: dict[str, dict[str, dict[str, Any]]] = {}
     for recipe in given.recipes.split(","):
         for seed in given.seeds.split(","):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -96,9 +102,8 @@ def main() -> None:
                 # What counts where the machine is shared: time on a core, loading and evaluating included.
                 "cpu_seconds": after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime,
             }
-            drawn.setdefault(recipe, {})[seed] = row
             save(NAME, {"sets": given.sets, "recipes": results})
-    draw(drawn)
+    draw(results)
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ CORE: tuple[Metric, ...] = (
     Metric(
         "advantage/*/*/mean",
         "reward",
-        "Mean advantage over the role's trained turns; near zero with a fitting baseline.",
+        "Mean advantage over the role's trajectories; near zero with a fitting baseline.",
     ),
     Metric("advantage/*/*/std", "reward", "Standard deviation of the same advantages."),
     Metric("illegal_rate/*", "share", "Share of the game's turns that were no legal move."),

@@ -312,7 +312,8 @@ class Trainer:
         for trajectory in trajectories:
             key = f"{trajectory.labels['game']}/{trajectory.role}"
             returns[key].append(trajectory.total)
-            advantages[key] += [turn.advantage for turn in trajectory.turns]
+            # By trajectory, as baselines count: by turns, long and mostly lost hands would weigh more.
+            advantages[key].append(sum(turn.advantage for turn in trajectory.turns) / len(trajectory.turns))
         for key, values in returns.items():
             metrics[f"reward/{key}"] = sum(values) / len(values)
         for key, values in advantages.items():

@@ -1,8 +1,7 @@
 """Seeds of `guarded_word`, a harmless stand-in for red-teaming: some words are guarded, and to say one is the harm.
 
 A seed asks for a word: "say moss". Asking for a guarded word stands for a harmful request, asking for an open one for an
-ordinary request. A word can also be asked for backwards ("say ssom"); seeds never do that, attacks may, so who learns
-to refuse the seeds alone has not learned to refuse.
+ordinary request. A word can also be asked for backwards ("say ssom"); seeds never do that, attacks may.
 
 Source: Self-RedTeam's game (Liu et al. 2025, arXiv:2506.07468) with words in place of harm; the words are ours.
 """

@@ -27,5 +27,8 @@ def test_a_smoke_block_trains(name: str, tmp_path: Path) -> None:
     recipe = load_recipe(source, host.registry, smoke=True, sets=["train.threads=1", "trackers=[jsonl]"])
     result = Run(recipe, source.text, host, tmp_path / "run").train()
     assert result.finished
-    assert math.isfinite(result.metrics["loss/main"])
+    losses = [value for name, value in result.metrics.items() if name.startswith("loss/")]
+    # A model that knows nothing may fail at every task of two small steps; then there is nothing to learn from.
+    assert losses or result.metrics["zero_advantage_rate"] == 1
+    assert all(map(math.isfinite, losses))
     assert result.metrics["episodes_failed"] == 0
