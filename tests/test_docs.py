@@ -24,7 +24,7 @@ from click.testing import CliRunner
 import sparring
 from sparring import errors, hookspecs, interfaces, recipe
 from sparring.cli import COMMANDS, main
-from sparring.cli.catalogue import _kind, parameters
+from sparring.cli.catalogue import kind_of, parameters
 from sparring.errors import SparringError
 from sparring.metrics import CORE
 from sparring.params import Params
@@ -391,7 +391,7 @@ def wrong_value(name: str, given: Mapping[str, Any]) -> None:
     elif name == "play" and not is_placeholder(given["game"]):
         registry.get("game", given["game"])
     elif name in ("list", "describe") and not is_placeholder(given["kind"]):
-        kind = _kind(given["kind"])
+        kind = kind_of(given["kind"])
         if name == "describe" and not is_placeholder(given["name"]):
             if kind == "recipe":
                 find_recipe(given["name"], host().recipe_packages)

@@ -23,6 +23,7 @@ COMMANDS: dict[str, str] = {
     "describe": "sparring.cli.catalogue:describe",
     "models": "sparring.cli.installed:models",
     "plugins": "sparring.cli.installed:plugins",
+    "new-plugin": "sparring.cli.new_plugin:new_plugin",
 }
 
 

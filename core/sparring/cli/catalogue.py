@@ -31,7 +31,7 @@ def list_(kind: str | None, plugins: tuple[Path, ...], blocked: tuple[str, ...])
 
     from sparring.recipe import list_recipes
 
-    wanted = _kind(kind) if kind else None
+    wanted = kind_of(kind) if kind else None
     host = load_host(plugins, blocked)
     rows: list[tuple[str, str, str, str]] = []
     if wanted != RECIPE:
@@ -58,7 +58,7 @@ def describe(kind: str, name: str, plugins: tuple[Path, ...], blocked: tuple[str
     """Describe one component: what it does, its parameters, and YAML to paste. `describe recipe NAME` prints a recipe."""
     from sparring.recipe import find_recipe
 
-    wanted = _kind(kind)
+    wanted = kind_of(kind)
     host = load_host(plugins, blocked)
     if wanted == RECIPE:
         click.echo(find_recipe(name, host.recipe_packages).text, nl=False)
@@ -66,7 +66,7 @@ def describe(kind: str, name: str, plugins: tuple[Path, ...], blocked: tuple[str
     _print(host.registry.get(wanted, name))
 
 
-def _kind(word: str) -> str:
+def kind_of(word: str) -> str:
     """A kind by its name, singular or plural, or by the words of its hook."""
     known = {RECIPE: RECIPE, "recipes": RECIPE}
     for kind, hook in KINDS.items():
