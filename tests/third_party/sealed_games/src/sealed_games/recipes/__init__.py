@@ -1,0 +1,1 @@
+"""Recipes: ``sealed_bid/selfplay`` and ``sealed_letter/selfplay``."""
