@@ -60,7 +60,7 @@ def test_the_wheel_holds_every_package_and_nothing_else(built: Path) -> None:
         path.relative_to(ROOT / root).as_posix()
         for root in ROOTS
         for path in (ROOT / root).glob("*/**/*")
-        if path.suffix in (".py", ".yaml") or path.name == "py.typed"
+        if path.suffix in (".py", ".yaml", ".tmpl") or path.name == "py.typed"
     }
     assert held == ours
     assert held >= {f"{package}/{file}" for package in PACKAGES for file in ("__init__.py", "py.typed")}

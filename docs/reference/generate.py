@@ -45,7 +45,18 @@ INTERFACES: tuple[tuple[str, str, tuple[str, ...] | None], ...] = (
     ("Parameters", "sparring.params", ("Params", "Choice", "component")),
     ("Registration", "sparring.registry", ("Register", "Component")),
     ("Declared metrics", "sparring.metrics", ("Metric",)),
-    ("Checks for tests of plugins", "sparring.testing.checks", ("check_game", "check_twin")),
+    ("Test kit: games", "sparring.testing.checks", ("check_game", "check_twin")),
+    ("Test kit: role schemes", "sparring.testing.schemes", ("check_scheme",)),
+    ("Test kit: judges", "sparring.testing.judges", ("check_judge",)),
+    ("Test kit: advantage estimators", "sparring.testing.estimators", ("check_estimator",)),
+    ("Test kit: objectives", "sparring.testing.objectives", ("check_objective",)),
+    ("Test kit: recipes", "sparring.testing.recipes", ("check_recipe",)),
+    ("Test kit: what a check raises", "sparring.testing.report", ("CheckFailed",)),
+    (
+        "Test kit: fakes",
+        "sparring.testing.fakes",
+        ("play_episode", "ScriptedGenerator", "byte_chat", "trajectory", "make", "chosen"),
+    ),
 )
 
 
@@ -215,9 +226,7 @@ def definitions(module: str) -> list[Definition]:
 def _class(node: ast.ClassDef, lines: list[str]) -> list[str]:
     """A class without its docstring, private members and bodies."""
     begin = min([node.lineno, *(part.lineno for part in node.decorator_list)])
-    end = node.lineno
-    while not lines[end - 1].endswith(":"):
-        end += 1
+    end = max(node.lineno, node.body[0].lineno - 1)
     stub, before = lines[begin - 1 : end], 0
     for member in node.body:
         if isinstance(member, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -234,7 +243,9 @@ def _class(node: ast.ClassDef, lines: list[str]) -> list[str]:
             stub.append("")
         if part:
             stub, before = [*stub, *part], now
-    return stub if len(stub) > end - begin + 1 else [*stub, "    ..."]
+    if len(stub) > end - begin + 1:
+        return stub
+    return [*stub[:-1], f"{stub[-1]} ..."] if stub[-1].endswith(":") else [*stub, "    ..."]
 
 
 def _signature(node: ast.FunctionDef | ast.AsyncFunctionDef, lines: list[str], *, docstring: bool) -> list[str]:

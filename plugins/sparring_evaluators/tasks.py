@@ -37,6 +37,7 @@ class TasksParams(Params):
         description="Where the tasks come from; they should be held out from training."
     )
     entry: str = Field("", description="The entry of `play:` whose scheme asks; empty: the first that can.")
+    name: str = Field("", description="What it is logged under, where there are several; empty: the entry's name.")
     items: int = Field(1000, ge=2, description="How many tasks, all different, the same ones every time.")
     temperature: float = Field(0.0, ge=0, description="0: the likeliest answer; 1: as the policy is trained.")
     judge: Annotated[Choice[Judge], component("judge")] = Field(
@@ -75,12 +76,13 @@ class Tasks:
             conversation.say(scheme.question(task))
             contexts.append(list(conversation.context()))
         sampling = Sampling(self.params.temperature, max_tokens=entry.sampling.max_tokens)
-        said = run.sample(policy, contexts, 1, sampling, f"tasks/{entry.name}")
+        said = run.sample(policy, contexts, 1, sampling, f"tasks/{self.params.name or entry.name}")
         chat = run.hall.chats[policy]
         answers = [scheme.answer_in(split(chat.decode(done.tokens))[0]) for (done,) in said]
         verdicts = self._judge.judge([{"task": t, "answer": a} for t, a in zip(items, answers, strict=True)])
         right = [verdict.values[0] > 0 for verdict in verdicts]
-        return {f"eval/tasks/{entry.name}/{key}": value for key, value in score(items, answers, right).items()}
+        name = self.params.name or entry.name
+        return {f"eval/tasks/{name}/{key}": value for key, value in score(items, answers, right).items()}
 
     def _means(self, name: str) -> bool:
         return self.params.entry in ("", name)

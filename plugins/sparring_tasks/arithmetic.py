@@ -100,7 +100,7 @@ class Arithmetic:
         }
         if modulus is None:
             return Task(found.text, str(found.value), facts)
-        return Task(f"modulo {modulus}: {found.text}", str(found.value % modulus), facts)
+        return Task(f"modulo {modulus}:\n{found.text}", str(found.value % modulus), facts)
 
     def _held_out(self, found: Expression) -> bool:
         return zlib.crc32(f"arithmetic {found.text}".encode()) / 2**32 < self.params.heldout

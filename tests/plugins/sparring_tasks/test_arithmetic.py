@@ -78,7 +78,7 @@ def test_a_read_task_is_the_drawn_one() -> None:
         task = source.draw(chance)
         assert source.read(source.statement(task)) == task
         statement = source.statement(task)
-        assert task.prompt == f"modulo 7: {statement}"
+        assert task.prompt == f"modulo 7:\n{statement}"
         assert task.answer == str(evaluate(statement, source.params).value % 7)
         assert task.facts["difficulty"] == len(re.findall(r"[+*-]", statement))
 
