@@ -23,14 +23,14 @@ from click.testing import CliRunner
 
 import sparring
 from sparring import errors, hookspecs, interfaces, recipe
-from sparring.cli import COMMANDS, main
-from sparring.cli.catalogue import kind_of, parameters
 from sparring.errors import SparringError
 from sparring.metrics import CORE
 from sparring.params import Params
 from sparring.plugins import Host, load_plugins
 from sparring.recipe import RecipeSource, find_recipe, list_recipes, load_recipe
 from sparring.registry import KINDS, Component
+from sparring_cli import COMMANDS, main
+from sparring_cli.catalogue import kind_of, parameters
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -32,9 +32,11 @@ def test_packages_are_typed_and_plugins_are_installed(package: Path) -> None:
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
-def test_core_imports_no_plugin_and_a_plugin_only_the_core_and_itself(package: Path) -> None:
+def test_the_core_imports_itself_and_others_only_the_core_and_themselves(package: Path) -> None:
     allowed = {"sparring", package.name}
     for file in package.rglob("*.py"):
+        if file == ROOT / "core/sparring/__main__.py":
+            continue  # `python -m sparring` is the command line; nobody imports it
         for node in ast.walk(ast.parse(file.read_text())):
             names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
             names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []

@@ -23,11 +23,11 @@ import click
 
 import sparring
 from sparring import errors, hookspecs, plugins, recipe
-from sparring.cli import COMMANDS, main
-from sparring.cli.catalogue import documentation, example, parameters, type_words
 from sparring.metrics import CORE, Metric
 from sparring.params import Choice, Params
 from sparring.registry import KINDS, Component, Registry
+from sparring_cli import COMMANDS, main
+from sparring_cli.catalogue import documentation, example, parameters, type_words
 
 FOLDER = Path(__file__).parent
 MARK = "<!-- Generated from the code by `python docs/reference/generate.py` (`make docs`). Do not edit. -->"

@@ -12,11 +12,11 @@ import yaml
 from click.testing import CliRunner, Result
 
 from sparring import __version__
-from sparring.cli import COMMANDS, main
-from sparring.cli.catalogue import example, parameters
 from sparring.plugins import load_plugins
 from sparring.recipe import RecipeSource, find_recipe, load_recipe
 from sparring.registry import Registry
+from sparring_cli import COMMANDS, main
+from sparring_cli.catalogue import example, parameters
 
 PLUGIN = '''
 """A plugin in a file."""
@@ -174,7 +174,7 @@ def test_every_command_has_help() -> None:
 @pytest.mark.parametrize("words", [["list"], ["list", "recipes"], ["plugins"], ["--help"]])
 def test_looking_around_imports_no_torch(words: list[str]) -> None:
     probe = (
-        "import sys; from sparring.cli import main\n"
+        "import sys; from sparring_cli import main\n"
         f"try: main({words!r})\n"
         "except SystemExit as end: assert end.code == 0, end.code\n"
         "print('imported:', *({'torch', 'transformers', 'pyspiel'} & set(sys.modules)))"

@@ -12,10 +12,10 @@ import pytest
 from click.testing import CliRunner
 
 import sparring
-from sparring.cli import main
-from sparring.cli.new_plugin import IMPORTED, kinds
 from sparring.plugins import load_plugins
 from sparring.recipe import find_recipe, load_recipe
+from sparring_cli import main
+from sparring_cli.new_plugin import IMPORTED, kinds
 
 KINDS = ["estimator", "game", "judge", "objective", "scheme"]
 NAME = "two-words"

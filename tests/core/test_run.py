@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sparring import checkpoint, transcripts
-from sparring.cli import main
+from sparring_cli import main
 
 PLUGIN = '''
 """Components with a fault each, after as many calls as they are told to wait."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from sparring.cli.new_plugin import kinds
+from sparring_cli.new_plugin import kinds
 
 from .conftest import Place, told
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from sparring.cli import main
 from sparring.plugins import load_plugins
 from sparring.testing import check_game, check_recipe
+from sparring_cli import main
 
 HERE = Path(__file__).parent
 FILE, RECIPE = HERE / "coin.py", HERE / "coin.yaml"

@@ -9,9 +9,9 @@ from pathlib import Path
 import click
 
 from sparring.chance import Chance
-from sparring.cli.common import host_options, load_host
 from sparring.game import State
 from sparring.recipe import RecipeSource, load_recipe
+from sparring_cli.options import host_options, load_host
 
 
 class Human:

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 from pydantic import ValidationError
 
-from sparring.cli.common import console, host_options, load_host
 from sparring.errors import SparringError
 from sparring.registry import Component, Registry
+from sparring_cli.options import console, host_options, load_host
 
 
 @click.command()

@@ -9,21 +9,21 @@ from typing import Any
 import click
 
 from sparring import __version__
-from sparring.cli.common import host_options
 from sparring.errors import RecipeError, SparringError
+from sparring_cli.options import host_options
 
 #: command -> where it is, in the order of `sparring --help`
 COMMANDS: dict[str, str] = {
-    "run": "sparring.cli.run:run",
-    "play": "sparring.cli.play:play",
-    "eval": "sparring.cli.after:evaluate",
-    "export": "sparring.cli.after:export",
-    "check": "sparring.cli.check:check",
-    "list": "sparring.cli.catalogue:list_",
-    "describe": "sparring.cli.catalogue:describe",
-    "models": "sparring.cli.installed:models",
-    "plugins": "sparring.cli.installed:plugins",
-    "new-plugin": "sparring.cli.new_plugin:new_plugin",
+    "run": "sparring_cli.run:run",
+    "play": "sparring_cli.play:play",
+    "eval": "sparring_cli.results:evaluate",
+    "export": "sparring_cli.results:export",
+    "check": "sparring_cli.check:check",
+    "list": "sparring_cli.catalogue:list_",
+    "describe": "sparring_cli.catalogue:describe",
+    "models": "sparring_cli.inventory:models",
+    "plugins": "sparring_cli.inventory:plugins",
+    "new-plugin": "sparring_cli.new_plugin:new_plugin",
 }
 
 

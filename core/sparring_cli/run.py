@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from sparring.cli.common import host_options, load_host
 from sparring.recipe import Recipe, RecipeSource, find_recipe, load_recipe
+from sparring_cli.options import host_options, load_host
 
 
 @click.command()
@@ -65,7 +65,7 @@ def run(
         ):
             return
         folders.append(folder)
-    from sparring.curve import draw_curve
+    from sparring_cli.curve import draw_curve
 
     picture = draw_curve(folders, base / "curve.png", title=source.name)
     if picture:
@@ -74,10 +74,10 @@ def run(
 
 def _train(source: RecipeSource, recipe: Recipe, host: object, folder: Path, *, resume: bool = False) -> bool:
     """Run to the end; False after an interruption."""
-    from sparring.curve import draw_curve
     from sparring.plugins import Host
-    from sparring.progress import watch
     from sparring.run import Run
+    from sparring_cli.curve import draw_curve
+    from sparring_cli.progress import watch
 
     assert isinstance(host, Host)
     with watch(host, recipe, source.name):

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import click
 
-from sparring.cli.common import host_options, load_host
-from sparring.cli.play import trained_weights
 from sparring.errors import CheckpointError, RunFolderError
 from sparring.recipe import RecipeSource, load_recipe
+from sparring_cli.options import host_options, load_host
+from sparring_cli.play import trained_weights
 
 
 @click.command("eval")

@@ -14,9 +14,9 @@ from string import Template
 import click
 
 import sparring
-from sparring.cli.catalogue import kind_of
-from sparring.cli.common import host_options, load_host
 from sparring.errors import SparringError
+from sparring_cli.catalogue import kind_of
+from sparring_cli.options import host_options, load_host
 
 PREFIX = "sparring"
 SUFFIX = ".tmpl"  # so that no tool takes a template for code
@@ -27,7 +27,7 @@ IMPORTED = ("Annotated", "Any", "ClassVar", "Field", "Literal", "Mapping", "Obje
 
 def templates() -> Traversable:
     """Folders of templates: one for each kind, and what is common to all."""
-    return importlib.resources.files("sparring") / "templates"
+    return importlib.resources.files("sparring_cli") / "templates"
 
 
 def kinds() -> list[str]:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sparring.cli.common import host_options, load_host
+from sparring_cli.options import host_options, load_host
 
 
 @click.command()

@@ -14,9 +14,9 @@ import click
 import yaml
 from pydantic.fields import FieldInfo
 
-from sparring.cli.common import console, host_options, load_host
 from sparring.params import Choice, Params, did_you_mean
 from sparring.registry import KINDS, Component
+from sparring_cli.options import console, host_options, load_host
 
 RECIPE = "recipe"
 
