@@ -22,12 +22,12 @@ import pytest
 from click.testing import CliRunner
 
 import sparring
-from sparring import errors, hookspecs, interfaces, recipe
+from sparring import errors, hookspecs, interfaces, sections
 from sparring.errors import SparringError
 from sparring.metrics import CORE
 from sparring.params import Params
 from sparring.plugins import Host, load_plugins
-from sparring.recipe import RecipeSource, find_recipe, list_recipes, load_recipe
+from sparring.recipe import Recipe, RecipeSource, find_recipe, list_recipes, load_recipe
 from sparring.registry import KINDS, Component
 from sparring_cli import COMMANDS, main
 from sparring_cli.catalogue import kind_of, parameters
@@ -216,10 +216,10 @@ def test_every_declared_metric_is_on_the_page() -> None:
         assert plain(metric.meaning) in plain(row), metric.pattern
 
 
-SECTIONS = [
+SECTIONS = [Recipe] + [
     model
-    for model in vars(recipe).values()
-    if isinstance(model, type) and issubclass(model, Params) and model.__module__ == recipe.__name__
+    for model in vars(sections).values()
+    if isinstance(model, type) and issubclass(model, Params) and model.__module__ == sections.__name__
 ]
 
 
@@ -230,7 +230,7 @@ def test_every_key_of_a_recipe_is_on_the_page(model: type[Params]) -> None:
     mine = next((part for part in page.split("\n## ") if plain(part.split("\n\n")[1]) == first), "")
     for row in parameters(model):
         # An evaluator stands in the mapping itself, by `use`.
-        flat = (model, row.name) == (recipe.EvaluateSpec, "evaluator")
+        flat = (model, row.name) == (sections.EvaluateSpec, "evaluator")
         start = "| `use`, and" if flat else f"| `{row.name}` |"
         line = next((line for line in mine.splitlines() if line.startswith(start)), "")
         assert row.description

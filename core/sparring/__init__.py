@@ -2,7 +2,7 @@
 
 from sparring.chance import Chance, SeededChance
 from sparring.errors import GameError, PluginError, RecipeError, SparringError
-from sparring.game import Game, GameInfo, Move, Outcome, State, Twin
+from sparring.game import FreeText, Game, GameInfo, Move, Outcome, State, Twin, random_action
 from sparring.hookspecs import hookimpl
 from sparring.interfaces import (
     AdvantageEstimator,
@@ -52,11 +52,11 @@ from sparring.registry import Register
 __version__ = "0.1.0"
 
 __all__ = [
-    "AdvantageEstimator", "Chance", "Choice", "Completion", "DemonstrationRecord", "Episode", "Evaluator", "Game",
-    "GameError", "GameInfo", "Generator", "Judge", "LoadedModel", "Metric", "ModelContext", "ModelSource", "Move",
-    "NeedsReference", "Objective", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
+    "AdvantageEstimator", "Chance", "Choice", "Completion", "DemonstrationRecord", "Episode", "Evaluator", "FreeText",
+    "Game", "GameError", "GameInfo", "Generator", "Judge", "LoadedModel", "Metric", "ModelContext", "ModelSource",
+    "Move", "NeedsReference", "Objective", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
     "PolicyGradientRecord", "PreferenceRecord", "RecipeError", "Record", "RecordBuilder", "RecordKind", "Register",
     "Request", "RoleScheme", "RoleSpec", "RunEnded", "RunStarted", "Sampling", "SeededChance", "Span", "SparringError",
     "State", "StepEnded", "Store", "Table", "Task", "TaskSource", "Tracker", "Trajectory", "Transcript", "Turn", "Twin",
-    "Verdict", "Voice", "component", "hookimpl",
+    "Verdict", "Voice", "component", "hookimpl", "random_action",
 ]  # fmt: skip

@@ -18,7 +18,7 @@ from sparring.interfaces import LoadedModel
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-    from sparring.recipe import AdapterSpec
+    from sparring.sections import AdapterSpec
 
 
 def adapt(base: LoadedModel, spec: AdapterSpec, seed: int, policy: str) -> LoadedModel:

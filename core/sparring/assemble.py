@@ -24,7 +24,8 @@ from sparring.interfaces import (
 )
 from sparring.learner import Learner, prepare
 from sparring.play import Hall, Held
-from sparring.recipe import PlayEntry, PolicySpec, Recipe
+from sparring.recipe import Recipe
+from sparring.sections import PlayEntry, PolicySpec
 from sparring.trainer import Trainer
 
 
@@ -105,7 +106,7 @@ def _examples(recipe: Recipe, entries: list[Entry]) -> Callable[[int], list[Tran
 
 
 def _entries(recipe: Recipe) -> list[Entry]:
-    # An entry that gives no section of its own shares the common component, memory included: RAE's baselines are one set.
+    # An entry that gives no section of its own shares the common component, memory included: its baselines are one set.
     judges: Mapping[str, Judge] = {name: choice.make() for name, choice in recipe.judges.items()}
     estimator: AdvantageEstimator = recipe.advantage.make()
     builder: RecordBuilder = recipe.records.make()

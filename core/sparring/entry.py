@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from sparring.game import Game
 from sparring.interfaces import AdvantageEstimator, Judge, Objective, RecordBuilder, RoleScheme, Sampling
 from sparring.play import EpisodePlan, Held
-from sparring.recipe import RewardRule
+from sparring.sections import RewardRule
 
 
 @dataclass(slots=True)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from sparring.chance import Chance, SeededChance
 from sparring.errors import SparringError
-from sparring.game import State
+from sparring.game import State, random_action
 from sparring.interfaces import Transcript
 from sparring.play import EpisodePlan, Hall, Held
 
@@ -45,12 +45,7 @@ class MessageChat:
 
 class _RandomLegal:
     def act(self, player: int, state: State, chance: Chance) -> str:
-        actions = state.legal_actions(player)
-        if not actions:
-            raise SparringError(
-                "this game takes free text, so there is no random legal play to warm up on; use a pretrained model"
-            )
-        return chance.pick(actions)
+        return random_action(state, player, chance)
 
 
 def transcripts(plans: Sequence[EpisodePlan]) -> list[Transcript]:

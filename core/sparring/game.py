@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from sparring.chance import Chance
+from sparring.errors import GameError
 
 Kind = Literal["win", "loss", "draw", "illegal", "truncated", "aborted"]
 
@@ -117,7 +118,7 @@ class State(Protocol):
         ...
 
     def legal_actions(self, player: int) -> list[str] | None:
-        """Texts that `apply` accepts verbatim, or None where moves are free text."""
+        """Texts that `apply` accepts verbatim, or None where moves are free text: see `FreeText`."""
         ...
 
     def apply(self, moves: Mapping[int, str]) -> dict[int, Move]:
@@ -150,3 +151,31 @@ class Game(Protocol):
     def restore(self, snapshot: str, chance: Chance) -> State:
         """The state a `State.snapshot` came from; events still to come are drawn from ``chance``."""
         ...
+
+
+@runtime_checkable
+class FreeText(Protocol):
+    """What a `State` has as well if some moves of its game are free text, so that the game can be played at random.
+
+    Random players, the transcripts that a model is warmed up on and the checks of `sparring.testing` need it.
+    """
+
+    def sample_action(self, player: int, chance: Chance) -> str:
+        """Some legal move of a player who moves now, where `State.legal_actions` is None. It changes nothing."""
+        ...
+
+
+def random_action(state: State, player: int, chance: Chance) -> str:
+    """A random legal move: each listed one equally likely, or where moves are free text what the state samples.
+
+    Raises `GameError` if the game has neither.
+    """
+    actions = state.legal_actions(player)
+    if actions:
+        return chance.pick(actions)
+    if actions is None and isinstance(state, FreeText):
+        return state.sample_action(player, chance)
+    raise GameError(
+        f"{state.info.name} lists no legal actions for player {player} and samples none, so it cannot be played at random; "
+        "give its states a sample_action(player, chance)"
+    )

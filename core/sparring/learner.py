@@ -29,7 +29,7 @@ from sparring.records import PolicyGradientRecord, Record, TokenRow
 if TYPE_CHECKING:
     from accelerate import Accelerator
 
-    from sparring.recipe import PolicySpec, TrainSpec
+    from sparring.sections import PolicySpec, TrainSpec
 
 
 class _Fixed(NamedTuple):

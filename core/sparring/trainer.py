@@ -38,9 +38,10 @@ from sparring.interfaces import (
 from sparring.learner import Learner, Part
 from sparring.play import EpisodePlan, Hall, Held
 from sparring.pool import Pool
-from sparring.recipe import PhaseSpec, Recipe
+from sparring.recipe import Recipe
 from sparring.records import Episode, PolicyGradientRecord, Record, Trajectory
 from sparring.rewards import combine
+from sparring.sections import PhaseSpec
 
 
 @dataclass(slots=True)

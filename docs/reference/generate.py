@@ -26,6 +26,7 @@ from sparring import errors, hookspecs, plugins, recipe
 from sparring.metrics import CORE, Metric
 from sparring.params import Choice, Params
 from sparring.registry import KINDS, Component, Registry
+from sparring.sections import EvaluateSpec
 from sparring_cli import COMMANDS, main
 from sparring_cli.catalogue import documentation, example, parameters, type_words
 
@@ -118,7 +119,7 @@ def inside(annotation: Any, at: str) -> Iterator[tuple[str, Any]]:
 def found_in(model: type[Params], at: str = "") -> Iterator[tuple[str, Any]]:
     """Everything `inside` the fields of a model, and inside the sections found there."""
     for name, info in model.model_fields.items():
-        flat = (model, name) == (recipe.EvaluateSpec, "evaluator")  # it stands in the mapping itself
+        flat = (model, name) == (EvaluateSpec, "evaluator")  # it stands in the mapping itself
         for path, kind in inside(info.annotation, at if flat else f"{at}.{name}".lstrip(".")):
             yield path, kind
             if get_origin(kind) is not Choice:
@@ -143,7 +144,7 @@ def parameter_table(model: type[Params], links: Mapping[Any, str], first: str) -
     rows, texts = [], []
     for row in parameters(model):
         name, words, default = f"`{row.name}`", prose(row.type), f"`{row.default}`"
-        if (model, row.name) == (recipe.EvaluateSpec, "evaluator"):
+        if (model, row.name) == (EvaluateSpec, "evaluator"):
             name = "`use`, and the evaluator's parameters"
         info = model.model_fields[row.name]
         nested = {type_words(kind): links[kind] for _, kind in inside(info.annotation, "") if kind in links}

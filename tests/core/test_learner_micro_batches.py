@@ -16,8 +16,8 @@ from sparring import LoadedModel, Objective, PolicyGradientRecord
 from sparring.batch import totals
 from sparring.forward import attend_by_plan
 from sparring.learner import Learner, Part
-from sparring.recipe import TrainSpec
 from sparring.records import PreferenceRecord, Record
+from sparring.sections import TrainSpec
 from sparring.trainer import Trainer
 from sparring_objectives.params import PolicyGradientParams, PpoClipParams, make_policy_gradient, make_ppo_clip
 from sparring_objectives.preference_params import IpoParams, make_ipo

@@ -7,26 +7,21 @@ import pytest
 import yaml
 
 from sparring import Choice, Params
+from sparring.contradictions import choices
 from sparring.errors import NameClashError, RecipeError
-from sparring.recipe import (
+from sparring.recipe import Recipe, RecipeSource, find_recipe, list_recipes, load_recipe, resolved
+from sparring.registry import Registry
+from sparring.sections import (
     BatchSpec,
     CheckpointSpec,
     EvaluateSpec,
     PlayEntry,
     PolicySpec,
-    Recipe,
-    RecipeSource,
     RewardRule,
     SamplingSpec,
     TrainSpec,
     TranscriptSpec,
-    choices,
-    find_recipe,
-    list_recipes,
-    load_recipe,
-    resolved,
 )
-from sparring.registry import Registry
 
 Load = Callable[..., Recipe]
 

@@ -14,7 +14,7 @@ from typing import Any, TypeVar, get_args
 
 from sparring.chance import Chance, SeededChance, key_of
 from sparring.errors import GameError
-from sparring.game import Game, Kind, Move, Outcome, State
+from sparring.game import Game, Kind, Move, Outcome, State, random_action
 from sparring.tree import Event, walk
 
 T = TypeVar("T")
@@ -36,18 +36,13 @@ def check_game(game: Game, *, episodes: int = 200, seed: int = 0, write: Write |
     - Who has been told the same and has made the same moves may make the same moves; with perfect information it also
       is in the same state.
 
-    ``write(state, player, chance)`` makes a legal move where moves are free text. Raises `GameError`.
+    Where moves are free text the state's ``sample_action`` makes them (see `FreeText`), or ``write(state, player, chance)``
+    if it is given. Then it is also checked that a move is read as something that is itself read as the same move, and that
+    whatever is refused is refused with a reason and changes nothing. Raises `GameError`.
     """
     seen: dict[Hashable, Hashable] = {}
     for number in range(episodes):
-        _Episode(game, seed, number, write or _random_action, seen).check()
-
-
-def _random_action(state: State, player: int, chance: Chance) -> str:
-    actions = state.legal_actions(player)
-    if actions is None:
-        raise GameError("moves of this game are free text: give check_game a function that writes legal ones (write=…)")
-    return chance.pick(actions)
+        _Episode(game, seed, number, write or random_action, seen).check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +63,7 @@ class _Episode:
         self.moves: list[dict[int, str]] = []
 
     def check(self) -> None:
-        players = self._chance("players")
+        players, trials = self._chance("players"), self._chance("trials")
         chance = self._chance("game")
         state = self.game.new_state(chance)
         view = self._view(state)
@@ -81,7 +76,7 @@ class _Episode:
             if len(self.moves) == fork:
                 copies = self._copies(state, chance, view)
             self._same_knowledge(view)
-            self._try_actions(state, view)
+            self._try_actions(state, view, trials)
             moves = {p: self.write(state, p, players) for p in view.to_act}
             turns += len(moves)
             self.require(turns <= self.info.max_turns, f"it has not ended after max_turns={self.info.max_turns} moves")
@@ -135,25 +130,36 @@ class _Episode:
             self.fail(f"the snapshot is not JSON ({error}): {snapshot}")
         return _View(to_act, logs, legal, snapshot)
 
-    def _try_actions(self, state: State, view: _View) -> None:
+    def _try_actions(self, state: State, view: _View, chance: Chance) -> None:
         """Every listed action is accepted and nonsense refused. All on clones, which must leave the original alone."""
-        usual = {p: legal[0] for p, legal in zip(view.to_act, view.legal, strict=True) if legal is not None}
-        if len(usual) < len(view.to_act):
-            return  # of free text it cannot be known what is refused
+        usual = {
+            p: self.write(state, p, chance) if legal is None else legal[0]
+            for p, legal in zip(view.to_act, view.legal, strict=True)
+        }
         for player, legal in zip(view.to_act, view.legal, strict=True):
+            if legal is None:
+                self._try_own_words(state, usual, player)
             for action in legal or ():
                 self._apply(state.clone(), {**usual, player: action}, "a clone")
-            refusing = state.clone()
-            read = refusing.apply({**usual, player: _NONSENSE})
-            move = read.get(player)
-            self.require(
-                move is not None and not move.legal, f"player {player} may say {_NONSENSE!r}, which is not listed"
-            )
-            self.require(
-                move is not None and bool(move.reason), f"player {player}'s illegal move is refused without a reason"
-            )
-            self.equal(self._look(refusing), view, f"an illegal move of player {player} changed the state")
-        self.equal(self._look(state), view, "moves on a clone changed the original")
+            for nonsense in (_NONSENSE, ""):
+                refusing = state.clone()
+                move = refusing.apply({**usual, player: nonsense}).get(player, Move(None))
+                if move.legal:  # as free text may be
+                    self.require(legal is None, f"player {player} may say {nonsense!r}, which is not listed")
+                    continue
+                self.require(bool(move.reason), f"player {player}'s illegal move is refused without a reason")
+                self.equal(self._look(refusing), view, f"an illegal move of player {player} changed the state")
+        self.equal(self._look(state), view, "writing moves, or making them on a clone, changed the original")
+
+    def _try_own_words(self, state: State, moves: Mapping[int, str], player: int) -> None:
+        """A move of free text is read as an action, which is read as the same action and leads to the same state."""
+        first, second = state.clone(), state.clone()
+        action = first.apply(moves)[player].action
+        if action is None:
+            return  # `_apply` reports it when the match gets there
+        again = second.apply({**moves, player: action})[player]
+        self.equal(again.action, action, f"what player {player}'s {moves[player]!r} is read as is read differently")
+        self.equal(self._look(second), self._look(first), f"{action!r} and {moves[player]!r} of player {player} differ")
 
     def _apply(self, state: State, moves: Mapping[int, str], where: str) -> None:
         listed = {player: state.legal_actions(player) for player in moves}
@@ -283,7 +289,7 @@ def _playout(game: Game, chance: Chance) -> Iterator[tuple[tuple[Event, ...], St
     state = game.new_state(_Recording(chance, history))
     yield tuple(history), state
     while players := state.to_act():
-        action = _random_action(state, players[0], chance)
+        action = random_action(state, players[0], chance)
         history.append(Event(players[0], action))
         state.apply({players[0]: action})
         yield tuple(history), state
