@@ -132,7 +132,10 @@ class TurnBased:
             if taken >= limit:
                 outcome = Outcome.truncated(info, f"no end after {limit} turns")
                 break
-            answers = await asyncio.gather(*(self._ask(table, seats[p], state) for p in players))
+            if len(players) == 1:  # awaited as it is: a task for each turn costs as much as the game does
+                answers = [await self._ask(table, seats[players[0]], state)]
+            else:
+                answers = await asyncio.gather(*(self._ask(table, seats[p], state) for p in players))
             outcome, texts = await self._agree(
                 table, info, state, seats, dict(zip(players, answers, strict=True)), last
             )
