@@ -7,6 +7,7 @@ memory once. Snapshots and references of an adapted policy copy its adapter alon
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import torch
@@ -41,6 +42,13 @@ def adapt(base: LoadedModel, spec: AdapterSpec, seed: int, policy: str) -> Loade
 def trained_parameters(loaded: LoadedModel) -> dict[str, torch.nn.Parameter]:
     """The parameters that training changes, by name: the adapter's, or all."""
     return {name: p for name, p in loaded.model.named_parameters() if not loaded.adapted or ".lora_" in name}
+
+
+def overwrite(loaded: LoadedModel, weights: Mapping[str, torch.Tensor]) -> None:
+    """Put ``weights`` in place of `trained_parameters`, by name."""
+    with torch.no_grad():
+        for name, parameter in trained_parameters(loaded).items():
+            parameter.copy_(weights[name])
 
 
 def twin(loaded: LoadedModel) -> LoadedModel:

@@ -52,9 +52,9 @@ class RecipeError(SparringError):
 
     exit_status = 2
 
-    def __init__(self, problems: Sequence[Problem], hint: str = "") -> None:
+    def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join([*map(str, self.problems), *([hint] if hint else [])]))
+        super().__init__("\n".join(map(str, self.problems)))
 
 
 class PluginError(SparringError):

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
 from sparring.chance import key_of
-from sparring.chat import Conversation
+from sparring.chat import ChatFormat, Conversation
 from sparring.entry import Entry
 from sparring.errors import SparringError
 from sparring.game import Game, State
-from sparring.interfaces import Completion, LoadedModel, Request, RoleScheme, Sampling
+from sparring.interfaces import Completion, LoadedModel, Request, RoleScheme, Sampling, Verdict
 from sparring.play import EpisodePlan, Hall, Held
 from sparring.pool import Pool
 from sparring.records import Episode
@@ -19,7 +19,7 @@ from sparring.records import Episode
 
 @runtime_checkable
 class SeatScheme(Protocol):
-    """A scheme that can show a position without playing to it, as `turn_based` does."""
+    """A scheme that can show a position without playing to it, as one for games in turns can."""
 
     def position(self, seat: Any, state: State) -> list[int]: ...
     def seat(self, player: int, role: str, conversation: Conversation) -> Any: ...
@@ -106,12 +106,8 @@ class Evaluation:
 
     def publish(self, name: str, loaded: LoadedModel) -> Held:
         """Seat other weights, for example a checkpoint's, under ``name``."""
-        from sparring.chat import ChatFormat
-
         if name not in self.hall.chats:
-            chats = dict(self.hall.chats)
-            chats[name] = ChatFormat(loaded.tokenizer)
-            self.hall.chats = chats
+            self.hall.chats = {**self.hall.chats, name: ChatFormat(loaded.tokenizer)}
         self.hall.generator.publish(name, loaded)
         return Held(name)
 
@@ -119,7 +115,5 @@ class Evaluation:
 class _NoReward:
     """Stands where a scheme asks for a judge: evaluations read outcomes, not rewards."""
 
-    def judge(self, items: Sequence[Mapping[str, Any]]) -> Sequence[Any]:
-        from sparring.interfaces import Verdict
-
+    def judge(self, items: Sequence[Mapping[str, Any]]) -> Sequence[Verdict]:
         return [Verdict(tuple(0.0 for _ in item["info"].roles)) for item in items]

@@ -7,6 +7,7 @@ nothing of strategy. No tokenizer is needed: here a whole message is a token.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from sparring.chance import Chance, SeededChance
 from sparring.errors import SparringError
@@ -65,10 +66,9 @@ def _played(plans: Sequence[EpisodePlan]) -> list[Transcript]:
     hall = Hall(generator=None, chats={"": chat}, default="")  # type: ignore[arg-type, dict-item]  # players alone need no generator
     random = Held("random", player=_RandomLegal())
     seated = [
-        EpisodePlan(p.number, p.entry, p.game, p.scheme, {role.name: random for role in p.scheme.roles(p.game)}, p.judges,
-                    p.sampling, p.start, (*p.key, "examples"), p.entry_name)
-        for p in plans
-    ]  # fmt: skip
+        replace(plan, holders={role.name: random for role in plan.scheme.roles(plan.game)}, key=(*plan.key, "examples"))
+        for plan in plans
+    ]
     episodes = hall.play(seated, step=0)
     for episode in episodes:
         if episode.error:

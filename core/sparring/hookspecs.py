@@ -37,7 +37,7 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 
 @hookspec
 def sparring_register_games(register: Register[Game]) -> None:
-    """Register games: rules that `turn_based` or another scheme plays."""
+    """Register games: rules that a role scheme plays."""
 
 
 @hookspec

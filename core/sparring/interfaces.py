@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from sparring.chance import Chance
-from sparring.game import Game, Outcome, State
+from sparring.game import Game, State
 from sparring.records import Episode, Finish, Record, Trajectory, Turn
 
 if TYPE_CHECKING:
@@ -339,10 +339,3 @@ class RunEnded:
     step: int
     finished: bool
     error: str = ""
-
-
-__all__ = [
-    "AdvantageEstimator", "Completion", "Evaluator", "Generator", "Json", "Judge", "LoadedModel", "ModelContext",
-    "ModelSource", "NeedsReference", "Objective", "OpponentSampler", "Outcome", "Player", "RecordBuilder", "Request", "RoleScheme", "RoleSpec", "RunEnded",
-    "RunStarted", "Sampling", "Stateful", "StepEnded", "Store", "Table", "Task", "TaskSource", "Tracker", "Transcript", "Verdict", "Voice",
-]  # fmt: skip

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from sparring.adapters import trained_parameters, twin
+from sparring.adapters import overwrite, trained_parameters, twin
 from sparring.batch import ObjectiveBatch, Totals, objective_batch
 from sparring.chance import key_of
 from sparring.errors import CheckpointError, NumericsError
@@ -90,9 +90,7 @@ class Learner:
         if self.reference is None:
             self.reference = twin(self.loaded)
             return
-        with torch.no_grad():
-            for name, old in trained_parameters(self.reference).items():
-                old.copy_(self._parameters[name])
+        overwrite(self.reference, self._parameters)
 
     def step_ended(self, step: int) -> None:
         self.version = step
@@ -268,9 +266,7 @@ class Learner:
             raise CheckpointError(
                 f"the checkpoint of policy {self.name!r} lacks {len(missing)} tensors, first {missing[0]}"
             )
-        with torch.no_grad():
-            for name, parameter in parameters.items():
-                parameter.copy_(weights[name])
+        overwrite(self.loaded, weights)
         for key, value in tensors.items():
             kind, _, rest = key.partition("/")
             if kind == "optimizer":
@@ -281,9 +277,7 @@ class Learner:
         if any(key.startswith("reference/") for key in tensors):
             self.keep_reference()
             assert self.reference is not None
-            with torch.no_grad():
-                for name, parameter in trained_parameters(self.reference).items():
-                    parameter.copy_(tensors[f"reference/{name}"])
+            overwrite(self.reference, {name: tensors[f"reference/{name}"] for name in parameters})
         self._scheduler = LambdaLR(self._optimizer, self._factor, last_epoch=int(state["updates"]) - 1)
         self.version = int(state["version"])
 

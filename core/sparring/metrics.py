@@ -1,6 +1,6 @@
 """Names, units and meaning of every logged number, as data.
 
-A metric is logged under a name such as ``reward/kuhn_poker/player_0``. A `Metric` declares a pattern in which
+A metric is logged under a name such as ``reward/GAME/ROLE``. A `Metric` declares a pattern in which
 ``*`` stands for one segment. Components declare theirs when they register; what the core logs is `CORE` below.
 The reference page of metrics is generated from these rows, and a test holds every logged name against them.
 """

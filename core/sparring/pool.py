@@ -39,17 +39,12 @@ class Pool:
             self._add(name, learner.loaded, None)
 
     def _add(self, name: str, like: LoadedModel, weights: Mapping[str, Any] | None) -> None:
-        from sparring.adapters import trained_parameters, twin
+        from sparring.adapters import overwrite, twin
 
-        copied = twin(like)
+        copied = self._held[name] = twin(like)
         if weights is not None:
-            import torch
-
-            with torch.no_grad():
-                for key, parameter in trained_parameters(copied).items():
-                    parameter.copy_(weights[key])
-        self._held[name] = copied
-        self._generator.publish(name, self._held[name])
+            overwrite(copied, weights)
+        self._generator.publish(name, copied)
 
     def state_dict(self) -> list[str]:
         return list(self._held)

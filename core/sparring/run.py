@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sparring import checkpoint, transcripts
+from sparring.assemble import assemble
 from sparring.errors import CheckpointError, RunFolderError, SparringError
 from sparring.interfaces import RunEnded, RunStarted, StepEnded, Tracker
 from sparring.manifest import differences, manifest
@@ -53,8 +54,6 @@ class Run:
             raise
 
     def _begin(self, text: str, resume: bool) -> None:
-        from sparring.assemble import assemble
-
         whole = resolved(self.recipe)
         if not resume:
             # The recipe comes first, so that a run that dies while loading can be understood.

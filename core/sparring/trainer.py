@@ -1,6 +1,6 @@
 """The training loop. One step: plan, play, judge, estimate, build, update, publish; then evaluate and save.
 
-Simpler than textbook PPO, on purpose:
+Simpler than a textbook's actor and critic, on purpose:
 
 1. Strictly on policy by default: one optimizer step per collect, so the ratio is 1 and clipping does nothing until
    ``train.epochs`` or ``train.minibatches`` is more than 1.
@@ -18,23 +18,17 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from sparring.batch import totals
 from sparring.chance import SeededChance
 from sparring.entry import Entry
 from sparring.errors import EpisodeError, EstimatorError, NumericsError
 from sparring.evaluation import Evaluation
-from sparring.interfaces import (
-    Evaluator,
-    Generator,
-    LoadedModel,
-    OpponentSampler,
-    Stateful,
-)
+from sparring.interfaces import Evaluator, Generator, LoadedModel, OpponentSampler, Stateful
 from sparring.learner import Learner, Part
 from sparring.play import EpisodePlan, Hall, Held
 from sparring.pool import Pool
@@ -42,6 +36,9 @@ from sparring.recipe import Recipe
 from sparring.records import Episode, PolicyGradientRecord, Record, Trajectory
 from sparring.rewards import combine
 from sparring.sections import PhaseSpec
+
+C = TypeVar("C")
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -128,17 +125,12 @@ class Trainer:
                 plans += group
                 episodes += 1 if unit == "groups" else len(group)
             return self._finish(self.hall.play(plans, self.counters.step))
-        expected = 0.0
-        while expected < size:
-            group = self._next_group(phase)
-            plans += group
-            expected += sum(self._turns_expected(plan.entry) for plan in group)
 
         def more(ended: Sequence[Episode]) -> list[EpisodePlan]:
+            """Groups that are lacking, if those in flight take as many turns as is usual."""
             turns: float = sum(turn.trained for episode in ended for turn in episode.turns)
-            live = plans[:]
             known = {episode.number for episode in ended}
-            turns += sum(self._turns_expected(plan.entry) for plan in live if plan.number not in known)
+            turns += sum(self._turns_expected(plan.entry) for plan in plans if plan.number not in known)
             new: list[EpisodePlan] = []
             while turns < size:
                 group = self._next_group(phase)
@@ -147,7 +139,7 @@ class Trainer:
             plans.extend(new)
             return new
 
-        return self._finish(self.hall.play(plans, self.counters.step, more))
+        return self._finish(self.hall.play(more(()), self.counters.step, more))
 
     def _turns_expected(self, entry: int) -> float:
         """Trained turns of an episode, as they have been so far; at first, one for each role."""
@@ -222,16 +214,12 @@ class Trainer:
     def _estimate(self, episodes: Sequence[Episode]) -> list[Trajectory]:
         """Advantages, by the estimator of each entry. Entries that share a component share its call."""
         everything = [trajectory for episode in episodes for trajectory in episode.trajectories()]
-        entry_of = {episode.number: episode.entry for episode in episodes}
-        by_estimator: dict[int, list[Trajectory]] = defaultdict(list)
-        made = {id(entry.estimator): entry.estimator for entry in self.entries}
-        for trajectory in everything:
-            by_estimator[id(self.entries[entry_of[trajectory.episode]].estimator)].append(trajectory)
-        for key, trajectories in by_estimator.items():
-            found = made[key].estimate(trajectories)
+        entry_of = {episode.number: self.entries[episode.entry] for episode in episodes}
+        for estimator, trajectories in _grouped(everything, lambda t: entry_of[t.episode].estimator):
+            found = estimator.estimate(trajectories)
             if [len(advantages) for advantages in found] != [len(trajectory.turns) for trajectory in trajectories]:
                 raise EstimatorError(
-                    f"step {self.counters.step}: estimator {type(made[key]).__name__} gave {len(found)} lists of "
+                    f"step {self.counters.step}: estimator {type(estimator).__name__} gave {len(found)} lists of "
                     f"{sum(map(len, found))} advantages for {len(trajectories)} trajectories of "
                     f"{sum(len(t.turns) for t in trajectories)} turns; it must give one for each turn of each"
                 )
@@ -247,12 +235,9 @@ class Trainer:
 
     def _build(self, episodes: Sequence[Episode]) -> list[Record]:
         """What is trained on, by the builder of each entry."""
-        by_builder: dict[int, list[Episode]] = defaultdict(list)
-        made = {id(entry.builder): entry.builder for entry in self.entries}
-        for episode in episodes:
-            if not episode.error:
-                by_builder[id(self.entries[episode.entry].builder)].append(episode)
-        return [record for key, mine in by_builder.items() for record in made[key].build(mine)]
+        whole = [episode for episode in episodes if not episode.error]
+        by_builder = _grouped(whole, lambda episode: self.entries[episode.entry].builder)
+        return [record for builder, mine in by_builder for record in builder.build(mine)]
 
     def _update(self, records: Sequence[Record], metrics: dict[str, float]) -> dict[str, float]:
         model_seconds: dict[str, float] = defaultdict(float)
@@ -269,12 +254,8 @@ class Trainer:
 
     def _parts(self, records: Sequence[Record]) -> list[Part]:
         """A policy's records by the objective of the entry they come from."""
-        by_objective: dict[int, list[Record]] = defaultdict(list)
-        for record in records:
-            by_objective[id(self.entries[int(record.labels["entry"])].objective)].append(record)
         parts = []
-        for mine in by_objective.values():
-            objective = self.entries[int(mine[0].labels["entry"])].objective
+        for objective, mine in _grouped(records, lambda record: self.entries[int(record.labels["entry"])].objective):
             # With advantage zero everywhere and no reference to stay near, a row's gradient is zero: it is not run.
             kept = [
                 r
@@ -408,3 +389,12 @@ class Trainer:
             yield
         finally:
             self._seconds[verb] += time.perf_counter() - began
+
+
+def _grouped(items: Iterable[T], component: Callable[[T], C]) -> list[tuple[C, list[T]]]:
+    """``items`` by the very component that is due to each, in the order in which each is first needed."""
+    found: dict[int, tuple[C, list[T]]] = {}
+    for item in items:
+        due = component(item)
+        found.setdefault(id(due), (due, []))[1].append(item)
+    return list(found.values())

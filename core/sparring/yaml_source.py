@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import yaml
@@ -18,13 +17,12 @@ from sparring.errors import Problem, RecipeError
 KeyPath = tuple[str | int, ...]
 
 
-def read_yaml(source: Path | str, where: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
-    """The mapping in a file (a `Path`) or a text, and the line of each of its values by key path.
+def read_yaml(text: str, where: str) -> tuple[dict[str, Any], dict[KeyPath, int]]:
+    """The mapping in a text, and the line of each of its values by key path.
 
     ``where`` names the source in messages. Raises `RecipeError` for syntax errors, equal keys, keys that are no text and
     a top that is no mapping; all equal keys are reported at once.
     """
-    text = _text(source, where) if isinstance(source, Path) else source
     node = _compose(text, where)
     if not isinstance(node, yaml.MappingNode):
         found = "nothing" if node is None else "a list" if isinstance(node, yaml.SequenceNode) else repr(node.value)
@@ -47,14 +45,6 @@ def read_value(text: str, key: str) -> Any:
 
 def dotted(path: KeyPath) -> str:
     return ".".join(map(str, path))
-
-
-def _text(path: Path, where: str) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else str(error)
-        raise RecipeError([Problem(where, None, "", f"cannot be read: {reason}")]) from error
 
 
 def _compose(text: str, where: str, key: str = "") -> yaml.Node | None:

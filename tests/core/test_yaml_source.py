@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from sparring.errors import RecipeError
@@ -15,12 +13,6 @@ def test_every_value_has_its_line() -> None:
     assert lines[("b",)] == 3
     assert lines[("b", 0, "c")] == 4
     assert lines[("b", 1, "d", "e")] == 6
-
-
-def test_a_path_is_read(tmp_path: Path) -> None:
-    file = tmp_path / "r.yaml"
-    file.write_text("a: é\n", encoding="utf-8")
-    assert read_yaml(file, "r.yaml")[0] == {"a": "é"}
 
 
 def test_equal_keys_are_refused_with_both_lines_all_at_once() -> None:
@@ -48,11 +40,6 @@ def test_what_is_no_recipe_is_refused(text: str, message: str) -> None:
     with pytest.raises(RecipeError) as caught:
         read_yaml(text, "x.yaml")
     assert message in str(caught.value)
-
-
-def test_a_missing_file_is_a_recipe_error(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match=r"gone\.yaml: cannot be read: No such file"):
-        read_yaml(tmp_path / "gone.yaml", "gone.yaml")
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def trajectory(
 
 
 def make(kind: str, name: str, /, *, modules: Sequence[object | str] = (), **params: Any) -> Any:
-    """A registered component, its parameters read as a recipe's: ``make("scheme", "turn_based", answer="boxed")``.
+    """A registered component, its parameters read as a recipe's: ``make("scheme", "mine", answer="boxed")``.
 
     ``modules`` are plugins that are not installed. Raises `PluginError` for an unknown name and pydantic's
     ``ValidationError`` for wrong parameters.
