@@ -1,8 +1,8 @@
-"""The player `random`: any legal action, each equally likely."""
+"""The player `random`: any legal action, each equally likely; where moves are free text, what the game samples."""
 
 from __future__ import annotations
 
-from sparring import Chance, Params, SparringError, State
+from sparring import Chance, Params, State, random_action
 
 
 class RandomParams(Params):
@@ -16,7 +16,4 @@ class Random:
         self.params = params
 
     def act(self, player: int, state: State, chance: Chance) -> str:
-        actions = state.legal_actions(player)
-        if not actions:
-            raise SparringError("the player random needs a game that lists its legal actions; this one takes free text")
-        return chance.pick(actions)
+        return random_action(state, player, chance)

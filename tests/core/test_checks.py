@@ -48,6 +48,10 @@ class ToyState:
         self.logs: list[list[str]] = []
         self.coin = 0
 
+    @property
+    def info(self) -> GameInfo:
+        return self.game.info
+
     def to_act(self) -> tuple[int, ...]:
         return (len(self.said),) if len(self.said) < 2 else ()
 
@@ -282,11 +286,77 @@ def test_a_failure_says_how_to_see_it_again(monkeypatch: pytest.MonkeyPatch) -> 
         check_game(Toy(), seed=3)
 
 
+# ---- free text -------------------------------------------------------------------------------------------------------
+
+
+class Wordy(Toy):
+    """The toy with free text: anything is read as its first word, and only high and low mean something."""
+
+    def make_state(self, chance: Chance) -> WordyState:
+        return WordyState(self, chance)
+
+
+class WordyState(ToyState):
+    def legal_actions(self, player: int) -> list[str] | None:
+        return None
+
+    def sample_action(self, player: int, chance: Chance) -> str:
+        return chance.pick(["high", "low"]) + chance.pick(["", ", I say", " it is"])
+
+    def apply(self, moves: Mapping[int, str]) -> dict[int, Move]:
+        ((player, text),) = moves.items()
+        return super().apply({player: text.split()[0].strip(",") if text else ""})
+
+
+def samples_what_is_illegal(self: WordyState, player: int, chance: Chance) -> str:
+    return chance.pick(["high", "middle"])
+
+
+def samples_by_the_games_own_chance(self: WordyState, player: int, chance: Chance) -> str:
+    return self.chance.pick(["high", "low"])
+
+
+def reads_what_it_does_not_say(self: WordyState, moves: Mapping[int, str]) -> dict[int, Move]:
+    ((player, text),) = moves.items()
+    read = ToyState.apply(self, {player: "high" if "high" in text else "low" if "low" in text else text})[player]
+    return {player: Move(f"I said {read.action}", read.reason) if read.legal and "I said" not in text else read}
+
+
+def keeps_what_it_refuses(self: WordyState, moves: Mapping[int, str]) -> dict[int, Move]:
+    ((player, text),) = moves.items()
+    read = ToyState.apply(self, {player: text.split()[0].strip(",") if text else ""})
+    if not read[player].legal:
+        self.logs[player].append(f"{text} is refused")
+    return read
+
+
+def test_free_text_is_played_by_what_the_state_samples() -> None:
+    check_game(Wordy(), episodes=30)
+    check_game(Wordy(), episodes=5, write=lambda state, player, chance: "low")
+
+
 def test_free_text_needs_someone_to_write_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ToyState, "legal_actions", lambda self, player: None)
-    with pytest.raises(GameError, match="write="):
-        check_game(Toy())
-    check_game(Toy(), write=lambda state, player, chance: chance.pick(["high", "low"]))
+    check_game(Toy(), episodes=5, write=lambda state, player, chance: "low")
+    with pytest.raises(GameError, match="give its states a sample_action"):
+        check_game(Toy(), episodes=1)
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "message"),
+    [
+        ("sample_action", samples_what_is_illegal, "refuses the legal move 'middle'"),
+        ("sample_action", samples_by_the_games_own_chance, "differs"),
+        ("apply", reads_what_it_does_not_say, "is read differently"),
+        ("apply", keeps_what_it_refuses, "an illegal move of player . changed the state"),
+    ],
+)
+def test_a_broken_game_of_free_text_is_caught(
+    monkeypatch: pytest.MonkeyPatch, method: str, fault: Callable[..., Any], message: str
+) -> None:
+    monkeypatch.setattr(WordyState, method, fault)
+    with pytest.raises(GameError, match=message):
+        check_game(Wordy(), episodes=30)
 
 
 # ---- beside OpenSpiel ------------------------------------------------------------------------------------------------
