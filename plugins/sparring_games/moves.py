@@ -17,19 +17,34 @@ def read_moves(state: State, texts: Mapping[int, str]) -> dict[int, Move]:
 
     Raises `GameError` if ``texts`` are not of exactly the players who move now.
     """
+    require_movers(state, texts)
+    return {player: read_listed(text, state.legal_actions(player) or ()) for player, text in texts.items()}
+
+
+def require_movers(state: State, texts: Mapping[int, str]) -> None:
+    """Raises `GameError` if ``texts`` are not of exactly the players who move now."""
     if sorted(texts) != sorted(state.to_act()):
         raise GameError(f"moves of players {sorted(texts)} were applied where {sorted(state.to_act())} are to move")
-    return {player: _read(text, state.legal_actions(player) or ()) for player, text in texts.items()}
 
 
-def _read(text: str, legal: Sequence[str]) -> Move:
+def read_listed(text: str, legal: Sequence[str]) -> Move:
+    """The text as one of ``legal``, or why it is none."""
     wanted = text.strip().casefold()
     for action in legal:
         if wanted == action.casefold():
             return Move(action)
-    shown = text.strip()
-    shown = shown if len(shown) <= _SHOWN else shown[:_SHOWN] + "…"
-    return Move(None, f"{shown!r} is not one of the legal moves: {', '.join(legal)}")
+    return Move(None, f"{shown(text)} is not one of the legal moves: {', '.join(legal)}")
+
+
+def shown(text: str) -> str:
+    """A refused text as its reason repeats it: in quotes, its end cut off if it is long."""
+    text = text.strip()
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "…")
+
+
+def bare(text: str) -> str:
+    """A short move without what people put around it: letter case, brackets, final dots, spare space."""
+    return " ".join(text.strip().strip("[].!").casefold().split())
 
 
 def one_of(actions: Sequence[str]) -> str:
