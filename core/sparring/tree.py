@@ -51,32 +51,35 @@ class _Scripted:
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A history and the state it leads to. ``state.to_act()`` is empty at the leaves.
+    """A history and the state it leads to.
 
-    The state is for looking at: a move that lets it draw another chance event has nobody to draw it.
+    The state is for looking at: a move that lets it draw another chance event has nobody to draw it. Where several move at
+    once, they choose one after another in the order of ``to_act`` and none knows of the choices before: the state is then
+    the one before all of them.
     """
 
     history: tuple[Event, ...]
     state: State
     probability: float  # of the chance events in the history
+    player: int | None  # who chooses here; None at the leaves
 
     @property
     def terminal(self) -> bool:
-        return not self.state.to_act()
+        return self.player is None
 
 
 def walk(game: Game, *, limit: int = 1_000_000) -> Iterator[Node]:
     """Every node of the game's tree, parents before children.
 
     A state is rebuilt by playing its history again, so any deterministic game can be walked, however it keeps chance.
-    Raises `GameError` beyond ``limit`` nodes, or if the game is simultaneous or takes free text.
+    Raises `GameError` beyond ``limit`` nodes, or if the game takes free text.
     """
     seen = 0
     stack: list[tuple[tuple[Event, ...], tuple[int, ...], float]] = [((), (), 1.0)]
     while stack:
         history, draws, probability = stack.pop()
         try:
-            state = _replay(game, history, draws)
+            state, player = _replay(game, history, draws)
         except _NeedsBranch as branch:
             for number in reversed(range(len(branch.options))):
                 p = branch.probabilities[number]
@@ -89,26 +92,30 @@ def walk(game: Game, *, limit: int = 1_000_000) -> Iterator[Node]:
             raise GameError(
                 f"the tree of {game.info.name} has more than {limit} nodes; raise limit or use smaller parameters"
             )
-        yield Node(history, state, probability)
-        players = state.to_act()
-        if not players:
+        yield Node(history, state, probability, player)
+        if player is None:
             continue
-        if len(players) > 1:
-            raise GameError(f"{game.info.name} has simultaneous moves; its tree cannot be walked move by move")
-        actions = state.legal_actions(players[0])
+        actions = state.legal_actions(player)
         if actions is None:
             raise GameError(f"{game.info.name} takes free text; its tree has no finite list of moves")
-        stack.extend(((*history, Event(players[0], a)), draws, probability) for a in reversed(actions))
+        stack.extend(((*history, Event(player, action)), draws, probability) for action in reversed(actions))
 
 
-def _replay(game: Game, history: Sequence[Event], draws: Sequence[int]) -> State:
+def _replay(game: Game, history: Sequence[Event], draws: Sequence[int]) -> tuple[State, int | None]:
+    """The state after a history, and who chooses next."""
     state = game.new_state(_Scripted(draws))
+    chosen: dict[int, str] = {}  # by those who move at once, until all have
     for event in history:
-        if event.player is not None:
-            move = state.apply({event.player: event.text})[event.player]
+        if event.player is None:
+            continue
+        chosen[event.player] = event.text
+        if len(chosen) < len(state.to_act()):
+            continue
+        for player, move in state.apply(chosen).items():
             if not move.legal:
                 raise GameError(
-                    f"{game.info.name} lists {event.text!r} as legal for player {event.player} but refuses it: "
+                    f"{game.info.name} lists {chosen[player]!r} as legal for player {player} but refuses it: "
                     f"{move.reason}; history {[e.text for e in history]}"
                 )
-    return state
+        chosen = {}
+    return state, next((player for player in state.to_act() if player not in chosen), None)

@@ -121,7 +121,8 @@ class NashConv:
                 text = scheme.move_text(chat.decode(completion.tokens))
                 # Restored, not cloned: the chance of an enumerated state has no events left, and a move may need one.
                 state = self._game.restore(p.state.snapshot(), SeededChance("nash_conv"))
-                move = state.apply({p.player: text})[p.player]
+                usual = {q: (state.legal_actions(q) or [""])[0] for q in state.to_act()}  # of those who move at once
+                move = state.apply({**usual, p.player: text})[p.player]
                 row[-1 if move.action is None else p.actions.index(move.action)] += 1
             counts[p.key] = row
         return counts, sum(row[-1] for row in counts.values()) / (self.params.samples * len(counts))
@@ -206,7 +207,7 @@ def positions(game: Game, run: Evaluation, policy: str) -> list[Position]:
     found: dict[str, Position] = {}
     initial = pyspiel.load_game(twin.game).new_initial_state()
     for node in walk(game):
-        if node.terminal:
+        if node.player is None:
             continue
         parent = next(
             (seats_at[node.history[:n]] for n in range(len(node.history) - 1, -1, -1) if node.history[:n] in seats_at),
@@ -218,7 +219,7 @@ def positions(game: Game, run: Evaluation, policy: str) -> list[Position]:
         if node.history and node.history[-1].player is not None:
             mover = seats[node.history[-1].player].conversation
             mover.add(mover.chat.answer(scheme.answer_text(node.history[-1].text)), True)
-        player = node.state.to_act()[0]
+        player = node.player
         context = scheme.position(seats[player], node.state)
         seats_at[node.history] = seats
         other = initial.clone()

@@ -9,6 +9,7 @@ import pytest
 
 from sparring import Chance, GameError, GameInfo, Move, Outcome, State
 from sparring.tree import Event, walk
+from sparring_games.matrix_game import MatrixGame, MatrixGameParams
 
 
 class Coin:
@@ -16,7 +17,6 @@ class Coin:
 
     info = GameInfo("coin", ("caller",), "general", (0.0, 1.0), 1)
     calls: list[str] | None = ["heads", "tails"]  # noqa: RUF012  # replaced by tests
-    at_once: tuple[int, ...] = (0,)
     refuses = False
 
     def new_state(self, chance: Chance) -> State:
@@ -35,7 +35,7 @@ class CoinState:
         self.game, self.chance, self.events = game, chance, events
 
     def to_act(self) -> tuple[int, ...]:
-        return self.game.at_once if len(self.events) == 1 else ()
+        return (0,) if len(self.events) == 1 else ()
 
     def observe(self, player: int) -> list[str]:
         return ["Call the coin."]
@@ -101,7 +101,6 @@ def test_a_tree_beyond_the_limit_is_refused() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"at_once": (0, 1)}, "simultaneous moves"),
         ({"calls": None}, "free text"),
         ({"refuses": True}, "lists 'heads' as legal for player 0 but refuses it: not today"),
     ],
@@ -111,3 +110,14 @@ def test_what_has_no_such_tree_is_refused(changed: dict[str, object], message: s
     vars(game).update(changed)
     with pytest.raises(GameError, match=message):
         list(walk(game))
+
+
+def test_players_who_move_at_once_choose_one_after_another() -> None:
+    """Rock, paper, scissors: player 1 chooses in a state in which player 0 has not yet moved."""
+    nodes = list(walk(MatrixGame(MatrixGameParams())))
+    assert [sum(len(node.history) == depth for node in nodes) for depth in range(3)] == [1, 3, 9]
+    assert {node.player for node in nodes if len(node.history) == 1} == {1}
+    assert len({tuple(node.state.observe(1)) for node in nodes if node.player == 1}) == 1
+    won = {tuple(e.text for e in node.history): node.state.outcome().returns[0] for node in nodes if node.terminal}
+    assert len(won) == 9
+    assert won["rock", "paper"] == -1

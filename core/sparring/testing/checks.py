@@ -247,7 +247,8 @@ def check_twin(game: Game, *, limit: int = 1_000_000, playouts: int | None = Non
 
     Compared are who moves and when it ends, legal actions, probabilities of chance, and returns. And what a player is
     told: its log with its own moves must tell apart exactly the histories that the twin's information states do, so a
-    game that tells too much fails as one that tells too little. (Of playouts, only between the histories they met.)
+    game that tells too much fails as one that tells too little. (Of playouts, only between the histories they met.) A game
+    with simultaneous moves has OpenSpiel's ``turn_based_simultaneous_game`` of its twin for a twin.
 
     ``limit``: the most nodes of a whole tree. Raises `GameError`.
     """
@@ -259,12 +260,12 @@ def check_twin(game: Game, *, limit: int = 1_000_000, playouts: int | None = Non
     beside = _Beside(game, pyspiel.load_game(twin.game).new_initial_state())
     if playouts is None:
         for node in walk(game, limit=limit):
-            beside.compare(node.history, node.state)
+            beside.compare(node.history, node.state, node.player)
         beside.all_of_chance_seen()
     else:
         for number in range(playouts):
-            for history, state in _playout(game, SeededChance("check_twin", seed, number)):
-                beside.compare(history, state)
+            for history, state, player in _playout(game, SeededChance("check_twin", seed, number)):
+                beside.compare(history, state, player)
 
 
 class _Recording:
@@ -283,16 +284,18 @@ class _Recording:
         return _Recording(self._chance.clone(), [])
 
 
-def _playout(game: Game, chance: Chance) -> Iterator[tuple[tuple[Event, ...], State]]:
-    """The nodes of one random episode."""
+def _playout(game: Game, chance: Chance) -> Iterator[tuple[tuple[Event, ...], State, int | None]]:
+    """The nodes of one random episode: history, state, and who chooses, as `sparring.tree.walk` gives them."""
     history: list[Event] = []
     state = game.new_state(_Recording(chance, history))
-    yield tuple(history), state
     while players := state.to_act():
-        action = random_action(state, players[0], chance)
-        history.append(Event(players[0], action))
-        state.apply({players[0]: action})
-        yield tuple(history), state
+        chosen: dict[int, str] = {}
+        for player in players:
+            yield tuple(history), state, player
+            chosen[player] = random_action(state, player, chance)
+            history.append(Event(player, chosen[player]))
+        state.apply(chosen)
+    yield tuple(history), state, None
 
 
 class _Beside:
@@ -307,29 +310,27 @@ class _Beside:
         self.ours: dict[str, int] = {}
         self.chances: dict[str, tuple[int, set[int]]] = {}  # per node of chance: outcomes, and those met
 
-    def compare(self, history: Sequence[Event], state: State) -> None:
+    def compare(self, history: Sequence[Event], state: State, player: int | None) -> None:
         where = f"{self.name} after {[event.text for event in history]}"
         other = self._follow(history, where)
         if other.is_chance_node():
             raise GameError(f"{where}: {self.twin.game} draws by chance here and ours does not")
-        players = state.to_act()
-        if other.is_terminal() or not players:
-            if not other.is_terminal() or players:
-                raise GameError(f"{where}: only {'ours' if not players else self.twin.game} has ended")
+        if other.is_terminal() or player is None:
+            if not other.is_terminal() or player is not None:
+                raise GameError(f"{where}: only {'ours' if player is None else self.twin.game} has ended")
             returns = state.outcome().returns
             if any(abs(a - b) > _TOLERANCE for a, b in zip(returns, other.returns(), strict=True)):
                 raise GameError(f"{where}: returns {returns}, in {self.twin.game} {other.returns()}")
             return
-        player = players[0]
-        if players != (other.current_player(),):
-            raise GameError(f"{where}: players {players} move, in {self.twin.game} player {other.current_player()}")
+        if player != other.current_player():
+            raise GameError(f"{where}: player {player} moves, in {self.twin.game} player {other.current_player()}")
         actions = state.legal_actions(player) or []
         numbers = [self.twin.action(action, player) for action in actions]
         if sorted(numbers) != sorted(other.legal_actions()):
             raise GameError(f"{where}: legal are {actions}, in {self.twin.game} {other.legal_actions()}")
         own = [event.text for event in history if event.player == player]
         known = key_of(player, *state.observe(player), "own moves", *own)
-        told = f"{player} {other.information_state_string(player)}"
+        told = f"{player} {self._information(other, player)}"
         if self.theirs.setdefault(known, told) != told:
             raise GameError(
                 f"{where}: player {player} is told too little to know that it is in information state {told!r}"
@@ -338,6 +339,15 @@ class _Beside:
             raise GameError(
                 f"{where}: player {player} is told more than information state {told!r} of {self.twin.game}"
             )
+
+    def _information(self, other: Any, player: int) -> str:
+        """The player's information state; where nothing is hidden and OpenSpiel writes none, it is the whole history."""
+        kind = other.get_game().get_type()
+        if kind.provides_information_state_string:
+            return str(other.information_state_string(player))
+        if kind.information != kind.Information.PERFECT_INFORMATION:
+            raise GameError(f"{self.twin.game} has no information states to compare with what players are told")
+        return str(other.history())
 
     def _follow(self, history: Sequence[Event], where: str) -> Any:
         """The twin's state after the same history."""
