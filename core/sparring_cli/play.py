@@ -9,36 +9,45 @@ from pathlib import Path
 import click
 
 from sparring.chance import Chance
-from sparring.game import State
+from sparring.game import Move, State, random_action
 from sparring.recipe import RecipeSource, load_recipe
 from sparring_cli.options import host_options, load_host
 
 
 class Human:
-    """A person who is shown what the seat is shown, and asked until a move is legal."""
+    """A person who is shown what the seat is shown, and asked until a move is legal. Of one match."""
 
     def __init__(self, ask: Callable[[str], str], tell: Callable[[str], None]) -> None:
         self._ask, self._tell = ask, tell
         self._read = 0
+        self._seat: tuple[int, State] | None = None
 
     def act(self, player: int, state: State, chance: Chance) -> str:
+        self._seat = player, state
+        self.look()
+        legal = state.legal_actions(player)
+        while True:
+            text = self._ask("your move" + (f" ({', '.join(legal)})" if legal and len(legal) <= 12 else "")).strip()
+            move = _tried(state, player, text, chance)
+            if move.legal:
+                return text
+            self._tell(f"not a legal move: {move.reason}")
+
+    def look(self) -> None:
+        """Show what is new in the log; after the match, how it ended. Nothing if it ended before the first move."""
+        if self._seat is None:
+            return
+        player, state = self._seat
         log = state.observe(player)
         for entry in log[self._read :]:
             self._tell(entry)
         self._read = len(log)
-        legal = state.legal_actions(player)
-        while True:
-            text = self._ask("your move" + (f" ({', '.join(legal)})" if legal and len(legal) <= 12 else "")).strip()
-            if len(state.to_act()) > 1:
-                # The others move at the same time, so a trial move cannot be applied; the list decides.
-                if legal is None or text.lower() in [action.lower() for action in legal]:
-                    return text
-                self._tell(f"not a legal move: {text!r}")
-                continue
-            move = state.clone().apply({player: text})[player]
-            if move.legal:
-                return text
-            self._tell(f"not a legal move: {move.reason}")
+
+
+def _tried(state: State, player: int, text: str, chance: Chance) -> Move:
+    """What becomes of a move, on a copy; who moves at the same time moves at random there."""
+    others = {other: random_action(state, other, chance) for other in state.to_act() if other != player}
+    return state.clone().apply({**others, player: text})[player]
 
 
 @click.command()
@@ -95,6 +104,7 @@ def play(
         (episode,) = trainer.hall.play([entry.plan(match, match, holders, ("play", began))], 0)
         if episode.error:
             raise click.ClickException(episode.error)
+        human.look()
         returns, moves = episode.facts["returns"], episode.facts["moves"]
         assert isinstance(returns, list)
         assert isinstance(moves, list)

@@ -247,8 +247,10 @@ def test_a_person_plays_hands_against_a_run_and_never_sees_its_card(ran: Path) -
     assert "not a legal move: " in matches[0]
     total = 0.0
     for match in matches:
-        # Its own card is the one that a person is told, once; J<Q<K are the rules.
-        assert len(re.findall(r"\b[JQK]\b", match.replace("J<Q<K", ""))) == 1
+        # Its own card is the one that a person is told, once; J<Q<K are the rules, and the other's is shown unless one folds.
+        hidden = re.sub("J<Q<K|shows [JQK]", "", match)
+        assert len(re.findall(r"\b[JQK]\b", hidden)) == 1
+        assert ("shows" in match) == (re.search("moves: .*fold", match) is None)
         assert re.search(r"moves: player_0 (check|bet|fold|call)", match)
         won, in_all = (float(number) for number in re.findall(r"you get (\S+); (\S+) in all", match)[0])
         assert won in (-2, -1, 1, 2)
