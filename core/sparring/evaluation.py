@@ -67,6 +67,7 @@ class Evaluation:
             for j in range(n)
         ]
         done = self.hall.generator.generate(requests)
+        self.hall.generator.release()
         return [done[i * n : (i + 1) * n] for i in range(len(contexts))]
 
     def play(self, game: Game, holders: Sequence[Mapping[str, Held]], tag: str) -> list[Episode]:
@@ -97,6 +98,7 @@ class Evaluation:
 
     def _played(self, plans: Sequence[EpisodePlan], tag: str) -> list[Episode]:
         episodes = self.hall.play(plans, self.step)
+        self.hall.generator.release()
         for plan, episode in zip(plans, episodes, strict=True):
             if episode.error:
                 raise SparringError(

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch.nn import functional
@@ -27,40 +27,39 @@ if TYPE_CHECKING:
 ATTENTION = "sparring_forest"
 
 
-@dataclass(slots=True)
-class AttentionPlan:
-    """Who attends to whom in one call of the model, and where keys and values go.
+class AttentionPlan(Protocol):
+    """Who attends to whom in one call of the model."""
 
-    Either ``segments`` (start, end, mask or None for a causal chain) of new nodes that see only each other, or, to
-    extend known nodes by one each, ``slots`` ``(B, L)`` into ``store`` with ``visible`` ``(B, L)``: a new node sees those.
-    """
-
-    segments: list[tuple[int, int, torch.Tensor | None]] = field(default_factory=list)
-    slots: torch.Tensor | None = None
-    visible: torch.Tensor | None = None
-    store: KeyValueStore | None = None
+    def attend(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None
+    ) -> torch.Tensor:
+        """What packed tokens get in a layer: query ``(H, T, D)``, key and value ``(K, T, D)`` to ``(H, T, D)``."""
+        ...
 
 
-class KeyValueStore:
-    """Keys and values of nodes, one slot a node, per layer: ``(slots, heads, head size)``. Grows by doubling."""
+@dataclass(frozen=True, slots=True)
+class ForestPlan:
+    """Nodes see those of their segment that its mask says, or with None, as in a chain, all before them."""
 
-    def __init__(self) -> None:
-        self.layers: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
-        self.used = 0
+    segments: Sequence[tuple[int, int, torch.Tensor | None]]  # start, end, mask (T, T)
 
-    def put(self, layer: int, start: int, key: torch.Tensor, value: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Write ``(T, heads, size)`` at slots ``start`` on; returns the layer's whole buffers."""
-        end = start + key.shape[0]
-        held = self.layers.get(layer)
-        if held is None or held[0].shape[0] < end:
-            grown = max(end, 2 * held[0].shape[0] if held else 0)
-            new = (key.new_empty(grown, *key.shape[1:]), value.new_empty(grown, *value.shape[1:]))
-            if held is not None:
-                new[0][: held[0].shape[0]], new[1][: held[1].shape[0]] = held
-            self.layers[layer] = held = new
-        held[0][start:end] = key
-        held[1][start:end] = value
-        return held
+    def attend(
+        self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None
+    ) -> torch.Tensor:
+        gqa = query.shape[0] != key.shape[0]
+        parts = [
+            functional.scaled_dot_product_attention(
+                query[None, :, a:b],
+                key[None, :, a:b],
+                value[None, :, a:b],
+                attn_mask=mask,
+                is_causal=mask is None,
+                scale=scale,
+                enable_gqa=gqa,
+            )
+            for a, b, mask in self.segments
+        ]
+        return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=2))[0]
 
 
 def _attend(
@@ -77,31 +76,8 @@ def _attend(
     """query ``(1, H, T, D)``, key and value ``(1, K, T, D)``; returns ``(1, T, H, D)``."""
     if plan is None:
         raise ModelError(f"attention {ATTENTION!r} was called without a plan; call the model through sparring.forward")
-    if plan.store is not None:
-        layer: int = module.layer_idx  # type: ignore[assignment]
-        keys, values = plan.store.put(layer, plan.store.used, key[0].transpose(0, 1), value[0].transpose(0, 1))
-        if plan.slots is not None:
-            assert plan.visible is not None
-            k, v = keys[plan.slots].transpose(1, 2), values[plan.slots].transpose(1, 2)  # (B, K, L, D)
-            q = query[0].transpose(0, 1).unsqueeze(2)  # (B, H, 1, D)
-            out = functional.scaled_dot_product_attention(
-                q, k, v, attn_mask=plan.visible[:, None, None, :], scale=scaling, enable_gqa=q.shape[1] != k.shape[1]
-            )
-            return out.squeeze(2).unsqueeze(0), None
-    gqa = query.shape[1] != key.shape[1]
-    parts = [
-        functional.scaled_dot_product_attention(
-            query[:, :, a:b],
-            key[:, :, a:b],
-            value[:, :, a:b],
-            attn_mask=mask,
-            is_causal=mask is None,
-            scale=scaling,
-            enable_gqa=gqa,
-        )
-        for a, b, mask in plan.segments
-    ]
-    return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)).transpose(1, 2), None
+    layer: int = module.layer_idx  # type: ignore[assignment]
+    return plan.attend(layer, query[0], key[0], value[0], scaling).transpose(0, 1)[None], None
 
 
 def _register() -> None:
@@ -136,9 +112,10 @@ def autocast(loaded: LoadedModel) -> torch.autocast:
     return torch.autocast(loaded.model.device.type, dtype=torch.bfloat16, enabled=loaded.bf16)
 
 
-def plan_for(forest: PrefixForest, device: torch.device, store: KeyValueStore | None = None) -> AttentionPlan:
-    segments = [(s.start, s.start + len(s.parents), None if s.is_chain else s.mask(device)) for s in forest.segments]
-    return AttentionPlan(segments=segments, store=store)
+def plan_for(forest: PrefixForest, device: torch.device) -> ForestPlan:
+    return ForestPlan(
+        [(s.start, s.start + len(s.parents), None if s.is_chain else s.mask(device)) for s in forest.segments]
+    )
 
 
 def hidden_states(

@@ -261,7 +261,18 @@ class Generator(Protocol):
         ...
 
     def withdraw(self, policy: str) -> None: ...
+    def room(self, requests: Sequence[Request]) -> int:
+        """How many of these, from the first on, it can hold at once (at least one). More are asked for later.
+
+        Episodes are given in their order, so what has begun goes on before more begins.
+        """
+        ...
+
     def generate(self, requests: Sequence[Request]) -> list[Completion]: ...
+
+    def release(self) -> None:
+        """No conversation goes on: what was kept of them may be given back. Called when a step's episodes have ended."""
+        ...
 
     def score(self, policy: str, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
         """Log-probability at temperature 1 of each token of each continuation, for (context, continuation) pairs."""

@@ -83,6 +83,7 @@ class _IdleSelector(selectors.DefaultSelector):
 @dataclass(slots=True)
 class _Asked:
     request: Request
+    episode: int
     future: asyncio.Future[Completion]
 
 
@@ -170,7 +171,10 @@ class EpisodeTable:
         if sampling:
             settings = Sampling(**{**{f: getattr(settings, f) for f in Sampling.__slots__}, **sampling})
         asked = [
-            self._hall.ask(Request(held.name, context, key_of(*self._plan.key, self._plan.number, number, i), settings))
+            self._hall.ask(
+                Request(held.name, context, key_of(*self._plan.key, self._plan.number, number, i), settings),
+                self._plan.number,
+            )
             for i in range(n)
         ]
         turns = []
@@ -250,9 +254,9 @@ class Hall:
     def chat(self, held: Held) -> ChatFormat:
         return self.chats[self.default if held.player is not None else held.name.partition("@")[0]]
 
-    def ask(self, request: Request) -> asyncio.Future[Completion]:
+    def ask(self, request: Request, episode: int) -> asyncio.Future[Completion]:
         future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        self._asked.append(_Asked(request, future))
+        self._asked.append(_Asked(request, episode, future))
         return future
 
     def ask_judge(self, judge: Judge, fields: Mapping[str, Any], episode: int) -> asyncio.Future[Verdict]:
@@ -341,8 +345,7 @@ class Hall:
             self._judgements = [j for j in self._judgements if getattr(j.judge, "scope", "item") != "item"]
             self._decide(at_once)
         elif self._asked:
-            asked, self._asked = self._asked, []
-            self._complete(asked)
+            self._complete()
         elif self._judgements:
             waiting, self._judgements = self._judgements, []
             self._decide(sorted(waiting, key=lambda j: j.episode))
@@ -363,8 +366,13 @@ class Hall:
                 if not j.future.done():
                     j.future.set_result(verdict)
 
-    def _complete(self, asked: Sequence[_Asked]) -> None:
+    def _complete(self) -> None:
+        # Those that began first come first, so that episodes end, and their place is free, before others begin.
+        asked = sorted(self._asked, key=lambda asked: asked.episode)
+        self._asked = []
         try:
+            room = self.generator.room([a.request for a in asked])
+            asked, self._asked = asked[:room], asked[room:]
             completions = self._generate([a.request for a in asked])
         except Exception as error:  # noqa: BLE001  # a plugin may raise anything
             failure = error if isinstance(error, SparringError) else GenerationError(f"the generator failed: {error!r}")

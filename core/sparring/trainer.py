@@ -93,6 +93,7 @@ class Trainer:
             self.counters.groups = [0] * len(self.entries)
         with self._clock("play"):
             episodes = self._play(phase)
+            self.generator.release()
         with self._clock("judge"):
             self._combine_rewards(episodes)
         with self._clock("estimate"):

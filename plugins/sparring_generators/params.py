@@ -11,16 +11,24 @@ class TransformersParams(Params):
     prefill_tokens: int = Field(
         8192, ge=1, description="Most prompt tokens in one call of the model, shared prefixes counted once."
     )
-    decode_batch: int = Field(256, ge=1, description="Most distinct sequences in one decoding call.")
+    decode_batch: int = Field(
+        256, ge=1, description="Distinct sequences that are written at once; more are admitted as others end."
+    )
     segment_tokens: int = Field(
         1024,
         ge=1,
-        description="Most tokens that attend to each other when prompts that share a prefix are run as a tree.",
+        description="Most tokens that share one attention mask, in prompts that differ after a shared prefix.",
+    )
+    kv_gib: float = Field(
+        2.0,
+        gt=0,
+        description="Memory for keys and values of each policy, in GiB: half for what is being written, which bounds how "
+        "much is admitted at once, half for conversations that may go on.",
     )
 
 
 def make_transformers(params: TransformersParams) -> Generator:
-    """The model itself, in process: equal contexts are computed once, decoding keeps keys and values.
+    """The model itself, in process, with continuous batching: shared prefixes are computed once and kept while there is room.
 
     It samples with the very weights that are trained, so nothing is copied and a published version is exact. Requests
     whose tokens have been equal so far are one sequence; it splits where their samples differ.

@@ -1,8 +1,11 @@
-"""The generator `transformers`: any causal language model, in process, on CPU or CUDA."""
+"""The generator `transformers`: any causal language model, in process, on CPU or CUDA, with continuous batching."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -10,53 +13,59 @@ import torch
 from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.chat import ChatFormat
 from sparring.errors import GenerationError
-from sparring.forward import AttentionPlan, KeyValueStore, autocast, head, hidden_states, plan_for, token_logprobs
+from sparring.forward import autocast, head, hidden_states, token_logprobs
 from sparring.noise import uniforms
-from sparring.prefix_tree import PrefixForest, batches, build_forest
+from sparring.prefix_tree import batches
+from sparring_generators.attention import PromptPlan, Rows, Siblings
 from sparring_generators.params import TransformersParams
+from sparring_generators.prefix_cache import Node, PrefixCache
+from sparring_generators.sampling import distributions
 
 
 @dataclass(slots=True)
-class _Sequences:
-    """Distinct sequences that are still growing: last hidden states ``(B, hidden)``, key-value slots ``(B, L)`` and lengths."""
+class _Policy:
+    """A published policy, and what is kept of its conversations since the last `release`."""
 
-    states: torch.Tensor
-    slots: torch.Tensor
-    lengths: torch.Tensor
+    loaded: LoadedModel
+    stop: frozenset[int]
+    capacity: int  # tokens whose keys and values are held in rows, and as many again in the cache
+    cache: PrefixCache
+    rows: Rows
 
 
 class TransformersGenerator:
     def __init__(self, params: TransformersParams) -> None:
         self._params = params
-        self._models: dict[str, tuple[LoadedModel, frozenset[int]]] = {}
+        self._policies: dict[str, _Policy] = {}
+        self.seconds: dict[str, float] = defaultdict(float)  # of prefill, decode and sample, since the beginning
+
+    # ---- weights ---------------------------------------------------------------------------------------------------------
 
     def publish(self, policy: str, loaded: LoadedModel) -> None:
-        known = self._models.get(policy)
-        if known is None or known[0] is not loaded:
-            self._models[policy] = (loaded, ChatFormat(loaded.tokenizer).stop_ids)
+        known = self._policies.get(policy)
+        stop = known.stop if known and known.loaded is loaded else ChatFormat(loaded.tokenizer).stop_ids
+        capacity = max(1, int(self._params.kv_gib * 2**30 / 2 / bytes_per_token(loaded)))
+        self._policies[policy] = _Policy(loaded, stop, capacity, PrefixCache(capacity), Rows())
 
     def withdraw(self, policy: str) -> None:
-        del self._models[policy]
+        del self._policies[policy]
 
-    def _model(self, policy: str) -> tuple[LoadedModel, frozenset[int]]:
-        if policy not in self._models:
+    def release(self) -> None:
+        for known in self._policies.values():
+            known.cache, known.rows = PrefixCache(known.capacity), Rows()
+
+    def _known(self, policy: str) -> _Policy:
+        if policy not in self._policies:
             raise GenerationError(
-                f"no weights were published for {policy!r} (published: {', '.join(self._models) or 'none'})"
+                f"no weights were published for {policy!r} (published: {', '.join(self._policies) or 'none'})"
             )
-        return self._models[policy]
+        return self._policies[policy]
 
-    @torch.no_grad()
-    def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        done: list[Completion | None] = [None] * len(requests)
-        for policy in dict.fromkeys(request.policy for request in requests):
-            numbers = [i for i, request in enumerate(requests) if request.policy == policy]
-            for i, completion in zip(numbers, self._complete(policy, [requests[i] for i in numbers]), strict=True):
-                done[i] = completion
-        return [completion for completion in done if completion is not None]
+    # ---- scoring ---------------------------------------------------------------------------------------------------------
 
     @torch.no_grad()
     def score(self, policy: str, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
-        loaded, _ = self._model(policy)
+        loaded = self._known(policy).loaded
         whole = [[*context, *continuation] for context, continuation in rows]
         where = [list(range(len(context), len(context) + len(continuation))) for context, continuation in rows]
         scores: list[list[float]] = [[] for _ in rows]
@@ -74,145 +83,255 @@ class TransformersGenerator:
                 at += len(where[r])
         return scores
 
-    def _complete(self, policy: str, requests: Sequence[Request]) -> list[Completion]:
-        loaded, stop = self._model(policy)
-        store = KeyValueStore()
-        distinct: dict[tuple[int, ...], int] = {}
-        at = [distinct.setdefault(tuple(request.context), len(distinct)) for request in requests]  # request -> sequence
-        grown = self._prefill(loaded, list(distinct), store)
-        completions = [Completion([], [], "length") for _ in requests]
-        live = list(range(len(requests)))
-        while live:
-            tokens, logprobs = self._sample(
-                loaded,
-                grown.states,
-                [at[i] for i in live],
-                [requests[i] for i in live],
-                len(completions[live[0]].tokens),
-            )
-            children: dict[tuple[int, int], int] = {}
-            still: list[int] = []
-            for i, token, logprob in zip(live, tokens, logprobs, strict=True):
-                completion = completions[i]
-                completion.tokens.append(token)
-                completion.logprobs.append(logprob)
-                if token in stop:
-                    completions[i] = Completion(completion.tokens, completion.logprobs, "stop")
-                elif len(completion.tokens) < requests[i].sampling.max_tokens:
-                    at[i] = children.setdefault((at[i], token), len(children))
-                    still.append(i)
-            live = still
-            if live:
-                grown = self._extend(loaded, grown, list(children), store)
-        return completions
+    # ---- sampling --------------------------------------------------------------------------------------------------------
 
-    def _prefill(self, loaded: LoadedModel, contexts: Sequence[Sequence[int]], store: KeyValueStore) -> _Sequences:
-        forest = build_forest(contexts, self._params.segment_tokens)
-        states: list[torch.Tensor] = []
-        group: list[int] = []  # numbers of segments that go through the model together
-        for number, segment in enumerate(forest.segments):
-            group.append(number)
-            size = segment.start + len(segment.parents) - forest.segments[group[0]].start
-            if size >= self._params.prefill_tokens or number == len(forest.segments) - 1:
-                states.append(self._run_segments(loaded, forest, group, store))
-                group = []
-        last = torch.tensor([path[-1] for path in forest.paths])
-        lengths = torch.tensor([len(path) for path in forest.paths])
-        slots = torch.zeros(len(forest.paths), int(lengths.max()), dtype=torch.long)
-        for row, path in enumerate(forest.paths):
-            slots[row, : len(path)] = torch.tensor(path)
-        device = loaded.model.device
-        return _Sequences(torch.cat(states)[last.to(device)], slots.to(device), lengths.to(device))
+    def room(self, requests: Sequence[Request]) -> int:
+        """Counted as if nothing were shared."""
+        needed: Counter[str] = Counter()
+        for number, request in enumerate(requests):
+            needed[request.policy] += len(request.context) + request.sampling.max_tokens
+            if number and needed[request.policy] > self._known(request.policy).capacity:
+                return number
+        return len(requests)
 
-    def _run_segments(
-        self, loaded: LoadedModel, forest: PrefixForest, numbers: Sequence[int], store: KeyValueStore
-    ) -> torch.Tensor:
-        start = forest.segments[numbers[0]].start
-        final = forest.segments[numbers[-1]]
-        end = final.start + len(final.parents)
-        plan = plan_for(forest, loaded.model.device, store)
-        plan.segments = [(a - start, b - start, mask) for a, b, mask in (plan.segments[n] for n in numbers)]
+    @torch.no_grad()
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        done: list[Completion | None] = [None] * len(requests)
+        for policy in dict.fromkeys(request.policy for request in requests):
+            numbers = [i for i, request in enumerate(requests) if request.policy == policy]
+            batch = _Batch(self._known(policy), self._params, [requests[i] for i in numbers], self.seconds)
+            for i, completion in zip(numbers, batch.complete(), strict=True):
+                done[i] = completion
+        return [completion for completion in done if completion is not None]
+
+
+def bytes_per_token(loaded: LoadedModel) -> int:
+    """Of keys and values."""
+    config = loaded.model.config.get_text_config()
+    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
+    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return int(config.num_hidden_layers * 2 * heads * size * (2 if loaded.bf16 else loaded.model.dtype.itemsize))
+
+
+@dataclass(slots=True)
+class _Growing:
+    """What is being written in one row: requests whose tokens have been the same so far."""
+
+    requests: list[int]
+    state: torch.Tensor  # (hidden,): the last hidden state, from which the next token is drawn
+
+
+class _Batch:
+    """Requests of one policy, from their prompts to their completions.
+
+    They are admitted in their order whenever there are rows for them, and leave when they end.
+    """
+
+    def __init__(
+        self, policy: _Policy, params: TransformersParams, requests: Sequence[Request], seconds: dict[str, float]
+    ) -> None:
+        self._policy, self._params, self._requests, self._seconds = policy, params, requests, seconds
+        self._waiting = deque(range(len(requests)))
+        self._growing: list[_Growing] = []  # one for each row
+        self._reserved = 0  # tokens that the admitted requests may come to
+        self._completions = [Completion([], [], "length") for _ in requests]
+
+    def complete(self) -> list[Completion]:
+        self._policy.rows.arrange([])
+        while self._waiting or self._growing:
+            if self._waiting and len(self._growing) <= self._params.decode_batch * 3 // 4:
+                with self._clock("prefill"):
+                    self._admit()
+            with self._clock("sample"):
+                following = self._draw()
+            if following:
+                with self._clock("decode"):
+                    self._extend(following)
+        return self._completions
+
+    @contextmanager
+    def _clock(self, what: str) -> Iterator[None]:
+        began = time.perf_counter()
+        yield
+        self._seconds[what] += time.perf_counter() - began
+
+    # ---- prompts ---------------------------------------------------------------------------------------------------------
+
+    def _admit(self) -> None:
+        cache = self._policy.cache
+        cache.tick()
+        nodes: dict[Node, list[int]] = {}
+        while self._waiting and len(self._growing) + len(nodes) < self._params.decode_batch:
+            number = self._waiting[0]
+            most = self._most_tokens(number)
+            if self._reserved and self._reserved + most > self._policy.capacity:
+                break
+            self._reserved += most
+            self._waiting.popleft()
+            nodes.setdefault(cache.locate(self._requests[number].context), []).append(number)
+        self._read(list(nodes))
+        for node, numbers in nodes.items():
+            assert node.state is not None
+            self._policy.rows.add(node.path())
+            self._growing.append(_Growing(numbers, node.state))
+        cache.shrink()
+
+    def _most_tokens(self, number: int) -> int:
+        return len(self._requests[number].context) + self._requests[number].sampling.max_tokens
+
+    def _read(self, ends: Sequence[Node]) -> None:
+        """Run what is new of these nodes and of those before them through the model, parents first."""
+        new = dict.fromkeys(node for end in ends for node in end.path() if node.kv is None)
+        while new:
+            ready = [node for node in new if node.parent not in new]
+            for part in self._parts(ready):
+                self._run(part)
+            for node in ready:
+                del new[node]
+
+    def _parts(self, ready: Sequence[Node]) -> Iterator[list[list[Node]]]:
+        """Families of siblings, ``prefill_tokens`` at a time."""
+        families: dict[Node | None, list[list[Node]]] = {}
+        for node in ready:
+            mine = families.setdefault(node.parent, [[]])
+            # Siblings share one mask, which is quadratic in their tokens.
+            if mine[-1] and sum(len(n.tokens) for n in mine[-1]) + len(node.tokens) > self._params.segment_tokens:
+                mine.append([])
+            mine[-1].append(node)
+        part: list[list[Node]] = []
+        size = 0
+        for family in (family for mine in families.values() for family in mine):
+            tokens = sum(len(node.tokens) for node in family)
+            if part and size + tokens > self._params.prefill_tokens:
+                yield part
+                part, size = [], 0
+            part.append(family)
+            size += tokens
+        if part:
+            yield part
+
+    def _run(self, families: Sequence[Sequence[Node]]) -> None:
+        loaded = self._policy.loaded
+        tokens: list[int] = []
+        positions: list[int] = []
+        groups = []
+        for family in families:
+            begin = len(tokens)
+            for node in family:
+                tokens += node.tokens
+                positions += range(node.start, node.end)
+            parent = family[0].parent
+            known = parent.path() if parent is not None else []
+            groups.append(Siblings(begin, len(tokens), known, _mask(family, loaded.model.device)))
+        plan = PromptPlan(groups, loaded.model.config.get_text_config().num_hidden_layers, len(tokens))
         with autocast(loaded):
-            states = hidden_states(loaded.model, forest.tokens[start:end], forest.positions[start:end], plan)
-        store.used += end - start
-        return states
+            states = hidden_states(loaded.model, tokens, positions, plan)
+        at = 0
+        for node in (node for family in families for node in family):
+            end = at + len(node.tokens)
+            self._policy.cache.computed(node, plan.kv[:, :, :, at:end].clone(), states[end - 1].clone())
+            at = end
 
-    def _extend(
-        self, loaded: LoadedModel, old: _Sequences, children: Sequence[tuple[int, int]], store: KeyValueStore
-    ) -> _Sequences:
-        """One token more for each (parent sequence, token)."""
-        device = loaded.model.device
-        parents = torch.tensor([parent for parent, _ in children], device=device)
-        lengths = old.lengths[parents]
-        slots = torch.cat([old.slots[parents], old.slots.new_zeros(len(children), 1)], dim=1)
-        slots[torch.arange(len(children), device=device), lengths] = store.used + torch.arange(
-            len(children), device=device
-        )
-        visible = torch.arange(slots.shape[1], device=device)[None, :] <= lengths[:, None]
-        positions = lengths.tolist()
-        states: list[torch.Tensor] = []
-        for a in range(0, len(children), self._params.decode_batch):
-            part = slice(a, a + self._params.decode_batch)
-            plan = AttentionPlan(slots=slots[part], visible=visible[part], store=store)
-            with autocast(loaded):
-                states.append(
-                    hidden_states(loaded.model, [token for _, token in children[part]], positions[part], plan)
-                )
-            store.used += len(children[part])
-        return _Sequences(torch.cat(states), slots, lengths + 1)
+    # ---- answers ---------------------------------------------------------------------------------------------------------
 
-    def _sample(
-        self, loaded: LoadedModel, states: torch.Tensor, at: Sequence[int], requests: Sequence[Request], counter: int
-    ) -> tuple[list[int], list[float]]:
-        """A token for each request from the distribution at its sequence, by inverting the cumulative distribution."""
-        rows: dict[tuple[int, Sampling], list[int]] = {}
-        for number, (sequence, request) in enumerate(zip(at, requests, strict=True)):
-            rows.setdefault((sequence, request.sampling), []).append(number)
-        noise = uniforms([request.key for request in requests], [counter] * len(requests))
-        tokens, logprobs = [0] * len(requests), [0.0] * len(requests)
-        keys = list(rows)
+    def _draw(self) -> list[int]:
+        """A token for each request. Returns the token that follows in each row; rows are arranged for them."""
+        asked = [(row, number) for row, growing in enumerate(self._growing) for number in growing.requests]
+        tokens, logprobs = self._sample(asked)
+        branches: list[dict[int, list[int]]] = [{} for _ in self._growing]  # row -> token -> requests
+        for (row, number), token, logprob in zip(asked, tokens, logprobs, strict=True):
+            completion = self._completions[number]
+            completion.tokens.append(token)
+            completion.logprobs.append(logprob)
+            ended = token in self._policy.stop
+            if ended or len(completion.tokens) == self._requests[number].sampling.max_tokens:
+                self._end(row, number, ended)
+            else:
+                branches[row].setdefault(token, []).append(number)
+        # Rows that end make place for the last ones or for branches, so that those in use stay the first.
+        sources, following, kept = self._places(branches)
+        self._policy.rows.arrange(sources)
+        self._growing = [
+            _Growing(requests, self._growing[source].state) for source, requests in zip(sources, kept, strict=True)
+        ]
+        return following
+
+    @staticmethod
+    def _places(branches: Sequence[dict[int, list[int]]]) -> tuple[list[int], list[int], list[list[int]]]:
+        """For each new row: the row it continues, its token, its requests. As many as can stay where they are."""
+        staying: dict[int, tuple[int, int, list[int]]] = {}
+        others: list[tuple[int, int, list[int]]] = []
+        for row, found in enumerate(branches):
+            for n, (token, requests) in enumerate(found.items()):
+                if n == 0:
+                    staying[row] = (row, token, requests)
+                else:
+                    others.append((row, token, requests))
+        count = len(staying) + len(others)
+        others += [staying.pop(row) for row in sorted(staying) if row >= count]
+        rest = iter(others)
+        rows = [staying[row] if row in staying else next(rest) for row in range(count)]
+        return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+
+    def _end(self, row: int, number: int, stopped: bool) -> None:
+        done = self._completions[number]
+        self._completions[number] = Completion(done.tokens, done.logprobs, "stop" if stopped else "length")
+        self._reserved -= self._most_tokens(number)
+        # The last token was not read back; a conversation goes on from the one before.
+        if len(done.tokens) > 1:
+            seen = [*self._requests[number].context, *done.tokens[:-1]]
+            self._policy.cache.keep(seen, self._growing[row].state, lambda a, b: self._policy.rows.span(row, a, b))
+
+    def _extend(self, tokens: Sequence[int]) -> None:
+        loaded, rows = self._policy.loaded, self._policy.rows
+        positions = rows.extend()
+        with autocast(loaded):
+            states = hidden_states(loaded.model, tokens, positions, rows)
+        for growing, state in zip(self._growing, states, strict=True):
+            growing.state = state
+
+    def _sample(self, asked: Sequence[tuple[int, int]]) -> tuple[list[int], list[float]]:
+        """A token for each (row, request) from the distribution at its row, by inverting the cumulative distribution."""
+        loaded = self._policy.loaded
+        requests = [self._requests[number] for _, number in asked]
+        draws: dict[tuple[int, Sampling], list[int]] = {}
+        for place, ((row, _), request) in enumerate(zip(asked, requests, strict=True)):
+            draws.setdefault((row, request.sampling), []).append(place)
+        counters = [len(self._completions[number].tokens) for _, number in asked]
+        noise = uniforms([request.key for request in requests], counters)
+        tokens, logprobs = [0] * len(asked), [0.0] * len(asked)
+        keys = list(draws)
         for a in range(0, len(keys), self._params.decode_batch):
             part = keys[a : a + self._params.decode_batch]
             with autocast(loaded):
-                logits = head(
-                    loaded.model, states[torch.tensor([sequence for sequence, _ in part], device=states.device)]
-                )
+                logits = head(loaded.model, torch.stack([self._growing[row].state for row, _ in part]))
             logps = distributions(logits, [sampling for _, sampling in part])
             cumulative = logps.double().exp().cumsum(-1)
-            members = [rows[key] for key in part]
+            members = [draws[key] for key in part]
             width = max(map(len, members))
             drawn = torch.zeros(len(part), width, dtype=torch.float64)
-            for r, numbers in enumerate(members):
-                drawn[r, : len(numbers)] = torch.from_numpy(noise[numbers])
+            for r, places in enumerate(members):
+                drawn[r, : len(places)] = torch.from_numpy(noise[places])
             # The last sum is 1 only up to rounding; scaling by it keeps every draw inside and off zero-probability tokens.
-            chosen = torch.searchsorted(cumulative, drawn.to(states.device) * cumulative[:, -1:], right=True)
+            chosen = torch.searchsorted(cumulative, drawn.to(logps.device) * cumulative[:, -1:], right=True)
             picked = logps.gather(1, chosen)
-            for numbers, row, values in zip(members, chosen.tolist(), picked.tolist(), strict=True):
-                for number, token, value in zip(numbers, row, values, strict=False):
-                    tokens[number], logprobs[number] = token, value
+            for places, row_tokens, values in zip(members, chosen.tolist(), picked.tolist(), strict=True):
+                for place, token, value in zip(places, row_tokens, values, strict=False):
+                    tokens[place], logprobs[place] = token, value
         return tokens, logprobs
 
 
-def distributions(logits: torch.Tensor, samplings: Sequence[Sampling]) -> torch.Tensor:
-    """Log-probabilities ``(N, V)`` actually sampled from: temperature, then top-k, then top-p, renormalised.
-
-    Temperature 0 puts all mass on the largest logit (the first of equals).
-    """
-    if all(s == samplings[0] and s.temperature == 1 and s.top_k == 0 and s.top_p == 1 for s in samplings):
-        return torch.log_softmax(logits, -1)
-    out = torch.empty_like(logits)
-    for row, sampling in enumerate(samplings):
-        values = logits[row]
-        if sampling.temperature == 0:
-            out[row] = float("-inf")
-            out[row, values.argmax()] = 0.0
-            continue
-        values = values / sampling.temperature
-        if 0 < sampling.top_k < len(values):
-            values = values.masked_fill(values < values.topk(sampling.top_k).values[-1], float("-inf"))
-        if sampling.top_p < 1:
-            ordered, index = values.softmax(-1).sort(descending=True, stable=True)
-            # Keep the smallest set that reaches top_p: a token stays if the mass before it is still under top_p.
-            values = values.index_fill(0, index[ordered.cumsum(0) - ordered >= sampling.top_p], float("-inf"))
-        out[row] = torch.log_softmax(values, -1)
-    return out
+def _mask(family: Sequence[Node], device: torch.device) -> torch.Tensor | None:
+    """Each token of a family sees what is known before the family and, of its own node, those up to itself."""
+    known = family[0].start
+    if len(family) == 1 and known == 0:
+        return None
+    size = sum(len(node.tokens) for node in family)
+    seen = torch.zeros(size, known + size, dtype=torch.bool, device=device)
+    seen[:, :known] = True
+    at = 0
+    for node in family:
+        end = at + len(node.tokens)
+        seen[at:end, known + at : known + end] = torch.ones(end - at, end - at, dtype=torch.bool, device=device).tril()
+        at = end
+    return seen

@@ -80,6 +80,12 @@ class ScriptedGenerator:
     def withdraw(self, policy: str) -> None:
         """Nor does it forget."""
 
+    def room(self, requests: Sequence[Request]) -> int:
+        return len(requests)
+
+    def release(self) -> None:
+        """Nor keep anything."""
+
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         return [self._complete(request) for request in requests]
 

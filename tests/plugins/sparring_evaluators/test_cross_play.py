@@ -26,6 +26,12 @@ class Named:
     def __init__(self, chat: MessageChat) -> None:
         self.chat, self.contexts = chat, []  # type: ignore[var-annotated]
 
+    def room(self, requests: Sequence[object]) -> int:
+        return len(requests)
+
+    def release(self) -> None:
+        pass
+
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         self.contexts += [(r.policy, self.chat.messages[r.context[-1]][1]) for r in requests]
         return [Completion(self.chat.answer(r.policy), [0.0], "stop") for r in requests]

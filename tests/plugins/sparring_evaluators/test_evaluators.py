@@ -43,6 +43,12 @@ class Told:
             found.append([math.log(max(p, 1e-300))])
         return found
 
+    def room(self, requests: Sequence[object]) -> int:
+        return len(requests)
+
+    def release(self) -> None:
+        pass
+
     def generate(self, requests: Sequence[Any]) -> list[Completion]:
         return [Completion(self.chat.answer("no move"), [0.0], "stop") for _ in requests]
 

@@ -10,7 +10,8 @@ from sparring import LoadedModel, Request, Sampling
 from sparring.errors import GenerationError
 from sparring.learner import prepare
 from sparring_generators.params import TransformersParams
-from sparring_generators.transformers import TransformersGenerator, distributions
+from sparring_generators.sampling import distributions
+from sparring_generators.transformers import TransformersGenerator
 
 STOP = 2
 

@@ -22,6 +22,12 @@ class Parrot:
     def __init__(self, chat: MessageChat) -> None:
         self.chat = chat
 
+    def room(self, requests: Sequence[object]) -> int:
+        return len(requests)
+
+    def release(self) -> None:
+        pass
+
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         return [Completion(self.chat.answer(f"answer {r.key % 1000}"), [-0.5], "stop") for r in requests]
 

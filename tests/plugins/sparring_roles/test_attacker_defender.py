@@ -45,6 +45,12 @@ class Scripted:
     def __init__(self, chat: MessageChat, script: Script) -> None:
         self.chat, self.script = chat, script
 
+    def room(self, requests: Sequence[object]) -> int:
+        return len(requests)
+
+    def release(self) -> None:
+        pass
+
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         done = []
         for request in requests:

@@ -29,6 +29,12 @@ class Scripted:
     def __init__(self, chat: MessageChat, say: Any) -> None:
         self.chat, self.say, self.calls = chat, say, 0
 
+    def room(self, requests: Sequence[object]) -> int:
+        return len(requests)
+
+    def release(self) -> None:
+        pass
+
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         self.calls += 1
         return [
