@@ -29,8 +29,9 @@ from sparring.params import Params
 from sparring.plugins import Host, load_plugins
 from sparring.recipe import Recipe, RecipeSource, find_recipe, list_recipes, load_recipe
 from sparring.registry import KINDS, Component
-from sparring_cli import COMMANDS, main
+from sparring_cli import main
 from sparring_cli.catalogue import kind_of, parameters
+from sparring_cli.commands import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

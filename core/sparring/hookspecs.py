@@ -6,6 +6,9 @@ Implement any of them in a module or object that the entry-point group ``sparrin
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import pluggy
 
 from sparring.game import Game
@@ -27,6 +30,9 @@ from sparring.interfaces import (
     Tracker,
 )
 from sparring.registry import Register
+
+if TYPE_CHECKING:
+    import click
 
 PROJECT = "sparring"
 hookspec = pluggy.HookspecMarker(PROJECT)
@@ -103,6 +109,11 @@ def sparring_register_trackers(register: Register[Tracker]) -> None:
 @hookspec
 def sparring_register_recipes() -> str | list[str] | None:
     """Return names of importable packages whose ``<family>/<method>.yaml`` files are recipes."""
+
+
+@hookspec
+def sparring_register_commands() -> Sequence[click.Command] | None:
+    """Return commands of the command line, each called by its name after ``sparring``."""
 
 
 # ---- observing: an event, never a way to change a run ----------------------------------------------------------------

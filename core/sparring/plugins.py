@@ -12,10 +12,10 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pluggy
 
@@ -24,6 +24,9 @@ from sparring.errors import NameClashError, PluginError, PluginLoadError
 from sparring.metrics import Metric
 from sparring.params import Params, did_you_mean
 from sparring.registry import KINDS, Component, Registry, Status
+
+if TYPE_CHECKING:
+    import click
 
 GROUP = "sparring"
 DISABLED = "SPARRING_DISABLED_PLUGINS"
@@ -42,12 +45,13 @@ class PluginInfo:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """Every plugin that is in use, and what they registered."""
+    """Every plugin that is in use, and what they registered. ``commands`` are by name, each with its plugin's name."""
 
     manager: pluggy.PluginManager
-    registry: Registry
-    plugins: list[PluginInfo]
-    recipe_packages: list[str]
+    registry: Registry = field(default_factory=Registry)
+    plugins: list[PluginInfo] = field(default_factory=list)
+    recipe_packages: list[str] = field(default_factory=list)
+    commands: dict[str, tuple[str, click.Command]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +88,7 @@ def load_plugins(
     blocked |= {name.strip() for name in os.environ.get(DISABLED, "").split(",")}
     manager = pluggy.PluginManager(hookspecs.PROJECT)
     manager.add_hookspecs(hookspecs)
-    host = Host(manager, Registry(), [], [])
+    host = Host(manager)
     for candidate in candidates:
         if candidate.name not in blocked:
             host.plugins.append(_use(host, candidate))
@@ -150,6 +154,7 @@ def _use(host: Host, candidate: _Candidate) -> PluginInfo:
         host.manager.register(plugin, candidate.name)
         staged = _registered(host.manager, plugin, candidate.name)
         packages = _recipe_packages(host.manager, plugin)
+        commands = _commands(host.manager, plugin)
     except NameClashError:
         raise
     except Exception as error:  # noqa: BLE001  # a stranger's code may raise anything, and must not stop the others
@@ -164,6 +169,10 @@ def _use(host: Host, candidate: _Candidate) -> PluginInfo:
     for component in components:
         host.registry.add(component)
     host.recipe_packages.extend(packages)
+    for name, command in commands:
+        if name in host.commands:
+            refuse_command(name, host.commands[name][0], candidate.name)
+        host.commands[name] = candidate.name, command
     return PluginInfo(candidate.name, candidate.distribution, candidate.version, components=components)
 
 
@@ -222,3 +231,18 @@ def _recipe_packages(manager: pluggy.PluginManager, plugin: object) -> list[str]
     for package in packages:
         importlib.import_module(package)  # a name that does not import is this plugin's fault, and is told now
     return packages
+
+
+def _commands(manager: pluggy.PluginManager, plugin: object) -> list[tuple[str, click.Command]]:
+    commands = [command for answer in _call(manager, plugin, "sparring_register_commands") for command in answer]
+    for command in commands:
+        if not isinstance(getattr(command, "name", None), str):
+            raise PluginLoadError(f"{command!r} is no click command with a name")
+    return [(command.name, command) for command in commands]
+
+
+def refuse_command(name: str, first: str, second: str) -> NoReturn:
+    """Raise `NameClashError` about a command that two have."""
+    raise NameClashError(
+        f"two plugins have the command '{name}': '{first}' and '{second}'; rename one, or start with --no-plugin {second}"
+    )

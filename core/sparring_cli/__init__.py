@@ -1,8 +1,9 @@
-"""The command line. A command's module is imported when the command is used, so that none waits for another's imports."""
+"""The command line: a client of `sparring`, which does not know of it."""
 
 from __future__ import annotations
 
-import importlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,41 +11,42 @@ import click
 
 from sparring import __version__
 from sparring.errors import RecipeError, SparringError
-from sparring_cli.options import host_options
-
-#: command -> where it is, in the order of `sparring --help`
-COMMANDS: dict[str, str] = {
-    "run": "sparring_cli.run:run",
-    "play": "sparring_cli.play:play",
-    "eval": "sparring_cli.results:evaluate",
-    "export": "sparring_cli.results:export",
-    "check": "sparring_cli.check:check",
-    "list": "sparring_cli.catalogue:list_",
-    "describe": "sparring_cli.catalogue:describe",
-    "models": "sparring_cli.inventory:models",
-    "plugins": "sparring_cli.inventory:plugins",
-    "new-plugin": "sparring_cli.new_plugin:new_plugin",
-}
+from sparring_cli.commands import COMMANDS, bundled
+from sparring_cli.options import host_options, load_host
 
 
 class _Main(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
+        return [*COMMANDS, *sorted(self._added(ctx))]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        module, _, attribute = COMMANDS[cmd_name].partition(":")
-        command: click.Command = getattr(importlib.import_module(module), attribute)
-        return command
+        return bundled(cmd_name) if cmd_name in COMMANDS else self._added(ctx).get(cmd_name)
+
+    def _added(self, ctx: click.Context) -> dict[str, click.Command]:
+        """Commands of plugins, which are loaded only if no bundled command is meant."""
+        added: dict[str, click.Command] | None = ctx.meta.get(__name__)
+        if added is None:
+            with _told(ctx):
+                host = load_host((), ())
+            for line in host.registry.broken:
+                click.echo(f"warning: {line}", err=True)
+            added = ctx.meta[__name__] = {name: command for name, (_, command) in host.commands.items()}
+        return added
 
     def invoke(self, ctx: click.Context) -> Any:
-        try:
+        with _told(ctx):
             return super().invoke(ctx)
-        except SparringError as error:
-            # A recipe's problems begin with file and line, as compilers' do and editors read.
-            click.echo(str(error) if isinstance(error, RecipeError) else f"error: {error}", err=True)
-            ctx.exit(error.exit_status)
+
+
+@contextmanager
+def _told(ctx: click.Context) -> Iterator[None]:
+    """Errors of the library end the program in a sentence."""
+    try:
+        yield
+    except SparringError as error:
+        # A recipe's problems begin with file and line, as compilers' do and editors read.
+        click.echo(str(error) if isinstance(error, RecipeError) else f"error: {error}", err=True)
+        ctx.exit(error.exit_status)
 
 
 @click.group(cls=_Main, context_settings={"help_option_names": ["-h", "--help"]})

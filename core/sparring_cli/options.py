@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from sparring.errors import PluginLoadError
+from sparring_cli.commands import COMMANDS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -39,9 +40,10 @@ def load_host(plugins: Sequence[Path], blocked: Sequence[str], *, tolerant: bool
     """Load plugins, with the options given before the command's name added to its own.
 
     Raises `PluginLoadError` if a file among ``plugins`` cannot be used, unless ``tolerant``: who names one wants it. Of the
-    installed ones, those that cannot be used are only reported.
+    installed ones, those that cannot be used are only reported. Raises `NameClashError` if a plugin has a command that is called
+    like a bundled one.
     """
-    from sparring.plugins import load_plugins
+    from sparring.plugins import load_plugins, refuse_command
 
     given = click.get_current_context().find_root().params
     files = tuple(dict.fromkeys((*given.get("plugins", ()), *plugins)))
@@ -50,6 +52,9 @@ def load_host(plugins: Sequence[Path], blocked: Sequence[str], *, tolerant: bool
     for file in files:
         if not tolerant and error_of.get(file.stem):
             raise PluginLoadError(f"the plugin {file} could not be loaded: {error_of[file.stem]}")
+    for name, (plugin, _) in host.commands.items():
+        if name in COMMANDS:
+            refuse_command(name, "sparring", plugin)
     return host
 
 

@@ -27,8 +27,9 @@ from sparring.metrics import CORE, Metric
 from sparring.params import Choice, Params
 from sparring.registry import KINDS, Component, Registry
 from sparring.sections import EvaluateSpec
-from sparring_cli import COMMANDS, main
+from sparring_cli import main
 from sparring_cli.catalogue import documentation, example, parameters, type_words
+from sparring_cli.commands import COMMANDS
 
 FOLDER = Path(__file__).parent
 MARK = "<!-- Generated from the code by `python docs/reference/generate.py` (`make docs`). Do not edit. -->"

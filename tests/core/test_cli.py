@@ -15,8 +15,9 @@ from sparring import __version__
 from sparring.plugins import load_plugins
 from sparring.recipe import RecipeSource, find_recipe, load_recipe
 from sparring.registry import Registry
-from sparring_cli import COMMANDS, main
+from sparring_cli import main
 from sparring_cli.catalogue import example, parameters
+from sparring_cli.commands import COMMANDS
 
 PLUGIN = '''
 """A plugin in a file."""
@@ -50,7 +51,7 @@ class Wanting(Params):
 
 @hookimpl
 def sparring_register_games(register):
-    register("nim", make, NimParams, paper="arXiv:1", status="experimental")
+    register("toy_heaps", make, NimParams, paper="arXiv:1", status="experimental")
 
 @hookimpl
 def sparring_register_models(register):
@@ -77,14 +78,14 @@ def sparring(tmp_path: Path) -> Sparring:
 def test_a_kind_is_listed(kind: str, sparring: Sparring) -> None:
     result = sparring("list", kind)
     assert result.exit_code == 0, result.output
-    row = next(line for line in result.output.splitlines() if "nim (experimental)" in line)
+    row = next(line for line in result.output.splitlines() if "toy_heaps (experimental)" in line)
     assert "Take matches from heaps." in row
     assert "held" not in result.output
 
 
 def test_everything_is_listed_by_kind(sparring: Sparring) -> None:
     output = sparring("list").output
-    assert output.index("nim") < output.index("held")
+    assert output.index("toy_heaps") < output.index("held")
 
 
 def test_recipes_are_a_kind(sparring: Sparring) -> None:
@@ -99,32 +100,32 @@ def test_an_unknown_kind_names_those_there_are(sparring: Sparring) -> None:
 
 def test_options_stand_before_or_after_the_command(tmp_path: Path, sparring: Sparring) -> None:
     file = tmp_path / "nim_plugin.py"
-    assert "nim" in CliRunner().invoke(main, ["list", "games", "--plugin", str(file)]).output
-    assert "nim" not in sparring("list", "games", "--no-plugin", "nim_plugin").output
-    assert "nim" not in sparring("--no-plugin", "nim_plugin", "list", "games").output
+    assert "toy_heaps" in CliRunner().invoke(main, ["list", "games", "--plugin", str(file)]).output
+    assert "toy_heaps" not in sparring("list", "games", "--no-plugin", "nim_plugin").output
+    assert "toy_heaps" not in sparring("--no-plugin", "nim_plugin", "list", "games").output
     result = sparring("list", "--no-plugin", "nim_plugn")
     assert result.exit_code == 2
     assert result.stderr.startswith("error: no plugin named 'nim_plugn' to leave out; did you mean 'nim_plugin'?")
 
 
 def test_a_component_is_described(sparring: Sparring) -> None:
-    output = sparring("describe", "games", "nim").output
+    output = sparring("describe", "games", "toy_heaps").output
     for text in (
-        "nim  game, plugin nim_plugin, arXiv:1, experimental",
+        "toy_heaps  game, plugin nim_plugin, arXiv:1, experimental",
         "Take matches from heaps.\n\nWho cannot move loses.",
         "whole number or null  null",
         "≥ 1, < 100",
         "normal | misere",
         "wins [or loses].",
-        "{use: nim, heaps: [3, 4, 5], ending: normal, limit: null, inner: …}",
+        "{use: toy_heaps, heaps: [3, 4, 5], ending: normal, limit: null, inner: …}",
     ):
         assert text in output
 
 
 def test_an_unknown_component_has_exit_status_2_and_no_traceback(sparring: Sparring) -> None:
-    result = sparring("describe", "game", "nmi")
+    result = sparring("describe", "game", "toy_heps")
     assert result.exit_code == 2
-    assert "error: no game named 'nmi'; did you mean 'nim'?" in result.stderr
+    assert "error: no game named 'toy_heps'; did you mean 'toy_heaps'?" in result.stderr
     assert isinstance(result.exception, SystemExit)
 
 
