@@ -132,7 +132,7 @@ class Solving:
             table.reward(turn, p.judge, value)
             if p.format_reward and turn.labels["legal"]:
                 table.reward(turn, "format", p.format_reward)
-        table.note(rate=solved.rate)
+        table.note(rate=solved.rate, undecided=not solved.label)
         if p.check is not None and task.answer is not None:
             true = await table.judge(p.check, task=task, answers=[*self._answers(deciding), solved.label])
             hits = [value > 0 for value in true.values]
