@@ -6,11 +6,13 @@ from sparring import Game, Register, hookimpl
 @hookimpl
 def sparring_register_games(register: Register[Game]) -> None:
     from sparring_games.blind_auction import BlindAuction, BlindAuctionParams
+    from sparring_games.connect_four import ConnectFour, ConnectFourParams
     from sparring_games.goofspiel import Goofspiel, GoofspielParams
     from sparring_games.kuhn_poker import KuhnPoker, KuhnPokerParams
     from sparring_games.leduc_poker import LeducPoker, LeducPokerParams
     from sparring_games.liars_dice import LiarsDice, LiarsDiceParams
     from sparring_games.matrix_game import MatrixGame, MatrixGameParams
+    from sparring_games.nim import Nim, NimParams
     from sparring_games.simple_negotiation import SimpleNegotiation, SimpleNegotiationParams
     from sparring_games.taboo import Taboo, TabooParams
     from sparring_games.tic_tac_toe import TicTacToe, TicTacToeParams
@@ -25,6 +27,8 @@ def sparring_register_games(register: Register[Game]) -> None:
     register("truth_and_deception", TruthAndDeception, TruthAndDeceptionParams, paper="arXiv:2506.24119")
     register("undercover", Undercover, UndercoverParams, paper="arXiv:2509.25541")
     register("blind_auction", BlindAuction, BlindAuctionParams, paper="arXiv:2506.24119")
+    register("connect_four", ConnectFour, ConnectFourParams)
     register("goofspiel", Goofspiel, GoofspielParams)
     register("leduc_poker", LeducPoker, LeducPokerParams)
     register("liars_dice", LiarsDice, LiarsDiceParams)
+    register("nim", Nim, NimParams)
