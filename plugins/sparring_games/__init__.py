@@ -13,9 +13,13 @@ def sparring_register_games(register: Register[Game]) -> None:
     from sparring_games.liars_dice import LiarsDice, LiarsDiceParams
     from sparring_games.matrix_game import MatrixGame, MatrixGameParams
     from sparring_games.nim import Nim, NimParams
+    from sparring_games.pig import Pig, PigParams
+    from sparring_games.repeated_dilemma import RepeatedDilemma, RepeatedDilemmaParams
     from sparring_games.simple_negotiation import SimpleNegotiation, SimpleNegotiationParams
     from sparring_games.taboo import Taboo, TabooParams
+    from sparring_games.three_player_kuhn import ThreePlayerKuhn, ThreePlayerKuhnParams
     from sparring_games.tic_tac_toe import TicTacToe, TicTacToeParams
+    from sparring_games.tiny_hanabi import TinyHanabi, TinyHanabiParams
     from sparring_games.truth_and_deception import TruthAndDeception, TruthAndDeceptionParams
     from sparring_games.undercover import Undercover, UndercoverParams
 
@@ -32,3 +36,7 @@ def sparring_register_games(register: Register[Game]) -> None:
     register("leduc_poker", LeducPoker, LeducPokerParams)
     register("liars_dice", LiarsDice, LiarsDiceParams)
     register("nim", Nim, NimParams)
+    register("pig", Pig, PigParams)
+    register("repeated_dilemma", RepeatedDilemma, RepeatedDilemmaParams)
+    register("three_player_kuhn", ThreePlayerKuhn, ThreePlayerKuhnParams)
+    register("tiny_hanabi", TinyHanabi, TinyHanabiParams)
