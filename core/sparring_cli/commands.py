@@ -13,6 +13,7 @@ COMMANDS: dict[str, str] = {
     "eval": "sparring_cli.results:evaluate",
     "export": "sparring_cli.results:export",
     "check": "sparring_cli.check:check",
+    "check-game": "sparring_cli.check_game:check_game",
     "list": "sparring_cli.catalogue:list_",
     "describe": "sparring_cli.catalogue:describe",
     "models": "sparring_cli.inventory:models",
