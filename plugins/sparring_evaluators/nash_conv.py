@@ -58,6 +58,8 @@ class NashConv:
         self.params = params
         self._game = params.game.make()
         self._positions: list[Position] | None = None
+        self._twin: tuple[Any, Any] | None = None  # OpenSpiel's game, and a table of a policy: slow to make
+        self._uniform: float | None = None
         self._sums: dict[str, list[float]] = {}  # per information state, reach-weighted probabilities
 
     def state_dict(self) -> dict[str, Any]:
@@ -71,8 +73,9 @@ class NashConv:
         if self._positions is None:
             self._positions = positions(self._game, run, policy)
         name = f"eval/nash_conv/{self._game.info.name}"
-        uniform = {p.key: [1 / len(p.actions)] * len(p.actions) for p in self._positions}
-        found: dict[str, float] = {f"{name}/uniform": self._measure(uniform)[0]}
+        if self._uniform is None:
+            self._uniform, _ = self._measure({p.key: [1 / len(p.actions)] * len(p.actions) for p in self._positions})
+        found: dict[str, float] = {f"{name}/uniform": self._uniform}
         if self.params.mode != "sampled":
             table, mass = self._scored(run, policy)
             found[f"{name}/last"], found[f"{name}/value"] = self._measure(table)
@@ -159,7 +162,9 @@ class NashConv:
         from open_spiel.python.algorithms import expected_game_score, exploitability
 
         assert self._positions is not None
-        game, tabular = _twin_policy(self._game)
+        if self._twin is None:
+            self._twin = _twin_policy(self._game)
+        game, tabular = self._twin
         for p in self._positions:
             row = tabular.policy_for_key(p.key)
             row[:] = 0.0
