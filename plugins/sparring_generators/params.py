@@ -19,6 +19,11 @@ class TransformersParams(Params):
         ge=1,
         description="Most tokens that share one attention mask, in prompts that differ after a shared prefix.",
     )
+    pack: bool = Field(
+        True,
+        description="On a CPU, keep the weights of models above 8 million parameters a second time, laid out for its matrix "
+        "products.",
+    )
     kv_gib: float = Field(
         2.0,
         gt=0,

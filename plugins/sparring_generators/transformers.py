@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -17,6 +17,7 @@ from sparring.forward import autocast, head, hidden_states, token_logprobs
 from sparring.noise import uniforms
 from sparring.prefix_tree import batches
 from sparring_generators.attention import PromptPlan, Rows, Siblings
+from sparring_generators.packed import PackedLinears, pack
 from sparring_generators.params import TransformersParams
 from sparring_generators.prefix_cache import Node, PrefixCache
 from sparring_generators.sampling import distributions
@@ -31,6 +32,7 @@ class _Policy:
     capacity: int  # tokens whose keys and values are held in rows, and as many again in the cache
     cache: PrefixCache
     rows: Rows
+    packed: PackedLinears | None = None  # made when first needed: a policy may be published and never asked
 
 
 class TransformersGenerator:
@@ -98,9 +100,14 @@ class TransformersGenerator:
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         done: list[Completion | None] = [None] * len(requests)
         for policy in dict.fromkeys(request.policy for request in requests):
+            known = self._known(policy)
+            if self._params.pack and known.packed is None:
+                known.packed = pack(known.loaded)
             numbers = [i for i, request in enumerate(requests) if request.policy == policy]
-            batch = _Batch(self._known(policy), self._params, [requests[i] for i in numbers], self.seconds)
-            for i, completion in zip(numbers, batch.complete(), strict=True):
+            batch = _Batch(known, self._params, [requests[i] for i in numbers], self.seconds)
+            with known.packed.in_use() if known.packed else nullcontext():
+                completions = batch.complete()
+            for i, completion in zip(numbers, completions, strict=True):
                 done[i] = completion
         return [completion for completion in done if completion is not None]
 
