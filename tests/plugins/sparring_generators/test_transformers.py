@@ -6,12 +6,13 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
-from sparring import LoadedModel, Request, Sampling
+from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.errors import GenerationError
 from sparring.learner import prepare
+from sparring_generators.packed import PackedLinears
 from sparring_generators.params import TransformersParams
 from sparring_generators.sampling import distributions
-from sparring_generators.transformers import TransformersGenerator
+from sparring_generators.transformers import TransformersGenerator, bytes_per_token
 
 STOP = 2
 
@@ -67,6 +68,77 @@ def test_a_sample_does_not_depend_on_what_it_is_batched_with(generator: Transfor
     together = generator.generate(asked)
     alone = [generator.generate([request])[0] for request in asked]
     assert [c.tokens for c in together] == [c.tokens for c in alone]
+
+
+def later(asked: list[Request], done: list[Completion]) -> list[Request]:
+    """Each conversation's next turn: its answer, and two tokens that somebody else said."""
+    return [
+        Request("main", [*r.context, *c.tokens, 4 + i % 3, 5], 900 + i, r.sampling)
+        for i, (r, c) in enumerate(zip(asked, done, strict=True))
+    ]
+
+
+def test_a_next_turn_is_what_it_would_be_from_its_beginning(generator: TransformersGenerator) -> None:
+    asked = requests()
+    following = later(asked, generator.generate(asked))
+    continued = generator.generate(following)
+    generator.release()
+    afresh = generator.generate(following)
+    assert [c.tokens for c in continued] == [c.tokens for c in afresh]
+    for one, other in zip(continued, afresh, strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+
+
+def test_little_memory_changes_nothing_but_how_many_are_admitted(loaded: LoadedModel) -> None:
+    asked = requests()
+    done = []
+    for kv_gib in (2.0, 60 * bytes_per_token(loaded) / 2**30):  # thirty tokens in rows, thirty kept
+        made = TransformersGenerator(TransformersParams(kv_gib=kv_gib))
+        made.publish("main", loaded)
+        first = made.generate(asked)
+        done.append([c.tokens for c in (*first, *made.generate(later(asked, first)))])
+        assert made.room(asked) == (len(asked) if kv_gib == 2 else 3)  # 3 + 6 tokens, 4 + 6, 3 + 6, and 1 + 6
+    assert done[0] == done[1]
+
+
+def test_there_is_always_room_for_one(loaded: LoadedModel) -> None:
+    made = TransformersGenerator(TransformersParams(kv_gib=1e-9))
+    made.publish("main", loaded)
+    asked = requests()
+    assert made.room(asked) == 1
+    assert all(completion.tokens for completion in made.generate(asked))
+
+
+def test_new_weights_forget_what_the_old_ones_read(generator: TransformersGenerator, loaded: LoadedModel) -> None:
+    asked = requests()
+    generator.generate(asked)
+    embedding = loaded.model.get_input_embeddings().weight
+    before = embedding.detach().clone()
+    try:
+        with torch.no_grad():
+            embedding += 0.3 * torch.randn(embedding.shape, generator=torch.Generator().manual_seed(1))
+        generator.publish("main", loaded)
+        done = generator.generate(asked)
+        scored = generator.score("main", [(r.context, c.tokens) for r, c in zip(asked, done, strict=True)])
+        for completion, logprobs in zip(done, scored, strict=True):
+            assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
+    finally:
+        with torch.no_grad():
+            embedding.copy_(before)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_packed_products_are_the_plain_ones(bias: bool) -> None:
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Linear(32, 48, bias=bias), torch.nn.Linear(48, 8, bias=bias))
+    x = torch.randn(5, 32)
+    with torch.no_grad():
+        expected = model(x)
+        with PackedLinears(model, torch.float32).in_use():
+            torch.testing.assert_close(model(x), expected, rtol=1e-5, atol=1e-6)
+            model[0].weight.zero_()
+            torch.testing.assert_close(model(x), expected, rtol=1e-5, atol=1e-6)  # as it was when it was packed
+        assert not torch.allclose(model(x), expected)
 
 
 def test_frequencies_follow_the_probabilities(generator: TransformersGenerator) -> None:
