@@ -254,7 +254,10 @@ class Completion:
 
 
 class Generator(Protocol):
-    """Samples and scores tokens."""
+    """Samples and scores tokens.
+
+    It may have ``seconds``, a mapping from what it does to the seconds that took since its beginning, for `sparring profile`.
+    """
 
     def publish(self, policy: str, loaded: LoadedModel) -> None:
         """Make these weights available under ``policy``. The model may be kept by reference: after a change, publish again."""

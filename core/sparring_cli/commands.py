@@ -12,6 +12,7 @@ COMMANDS: dict[str, str] = {
     "play": "sparring_cli.play:play",
     "eval": "sparring_cli.results:evaluate",
     "export": "sparring_cli.results:export",
+    "profile": "sparring_cli.profile:profile",
     "check": "sparring_cli.check:check",
     "check-game": "sparring_cli.check_game:check_game",
     "list": "sparring_cli.catalogue:list_",
