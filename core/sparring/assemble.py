@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Callable, Mapping
 
 import torch
@@ -57,7 +58,8 @@ def assemble(recipe: Recipe) -> Trainer:
     models = load_models(recipe, entries, device)
     generator = recipe.generator.make()
     chats = {name: ChatFormat(loaded.tokenizer) for name, loaded in models.items()}
-    hall = Hall(generator, chats, next(iter(models)), recipe.train.judge_seconds)
+    limits = {name: longest(loaded) for name, loaded in models.items()}
+    hall = Hall(generator, chats, next(iter(models)), recipe.train.judge_seconds, limits)
     for judge in {id(judge): judge for entry in entries for judge in entry.judges.values()}.values():
         if attach := getattr(judge, "attach", None):
             attach(hall.voice)
@@ -73,6 +75,12 @@ def assemble(recipe: Recipe) -> Trainer:
             frozen[name] = loaded
     evaluators = [(due.evaluator.make(), due.every) for due in recipe.evaluate]
     return Trainer(recipe, entries, learners, frozen, generator, hall, recipe.opponents.make(), evaluators)
+
+
+def longest(loaded: LoadedModel) -> int:
+    """How many tokens a model reads. Tokenizers that do not know say something very large."""
+    positions = getattr(loaded.model.config.get_text_config(), "max_position_embeddings", None)
+    return min(int(loaded.tokenizer.model_max_length), positions or sys.maxsize)
 
 
 def load_models(recipe: Recipe, entries: list[Entry], device: torch.device) -> dict[str, LoadedModel]:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import selectors
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sparring.chance import Chance, SeededChance, key_of
@@ -170,6 +171,14 @@ class EpisodeTable:
         settings = self._plan.sampling
         if sampling:
             settings = Sampling(**{**{f: getattr(settings, f) for f in Sampling.__slots__}, **sampling})
+        room = self._hall.limit(held) - len(context)
+        if room < 1:
+            raise EpisodeError(
+                f"the conversation of role {role!r} has {len(context)} tokens, and the model of policy {held.name!r} reads at most "
+                f"{self._hall.limit(held)}; play fewer turns, shorten what is said, or take a model that reads more"
+            )
+        if room < settings.max_tokens:
+            settings = replace(settings, max_tokens=room)
         asked = [
             self._hall.ask(
                 Request(held.name, context, key_of(*self._plan.key, self._plan.number, number, i), settings),
@@ -235,6 +244,7 @@ class Hall:
     """Where episodes are played: one generator for all tables.
 
     ``chats`` are by policy name; ``default`` is the one whose tokens a player's conversation is kept in.
+    ``limits`` are how many tokens the models read, by policy, where that is known.
     ``judge_seconds`` is how long a judge may take for one batch. ``sampling_seconds`` and ``sampled_tokens`` count what
     the generator did.
     """
@@ -243,6 +253,7 @@ class Hall:
     chats: Mapping[str, ChatFormat]
     default: str
     judge_seconds: float = 600.0
+    limits: Mapping[str, int] = field(default_factory=dict)
     stores: Stores = field(default_factory=Stores)
     sampling_seconds: float = 0.0
     sampled_tokens: int = 0
@@ -253,6 +264,9 @@ class Hall:
 
     def chat(self, held: Held) -> ChatFormat:
         return self.chats[self.default if held.player is not None else held.name.partition("@")[0]]
+
+    def limit(self, held: Held) -> int:
+        return self.limits.get(held.name.partition("@")[0], sys.maxsize)
 
     def ask(self, request: Request, episode: int) -> asyncio.Future[Completion]:
         future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()

@@ -1,0 +1,74 @@
+"""Episodes on one loop: what a model cannot read, and who is asked first when not all can be."""
+
+from collections.abc import Sequence
+
+from sparring import Completion, Request, Sampling
+from sparring.play import EpisodePlan, Hall, Held
+from sparring.records import Episode
+from sparring.testing.fakes import ScriptedGenerator, make
+
+
+class Narrow(ScriptedGenerator):
+    """A generator with room for a few requests at a time."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__(lambda policy, text: "x")
+        self.most, self.batches = most, list[int]()
+
+    def room(self, requests: Sequence[Request]) -> int:
+        return min(self.most, len(requests))
+
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        self.batches.append(len(requests))
+        return super().generate(requests)
+
+
+def play(generator: ScriptedGenerator, episodes: int, limits: dict[str, int] | None = None) -> list[Episode]:
+    """Matches of taboo of three turns each, in which everybody says x."""
+    game = make("game", "taboo", turns=3)
+    hall = Hall(generator, {"main": generator.chat}, "main", limits=limits or {})
+    seated = {role: Held("main", 0, trained=True) for role in game.info.roles}
+    judges = {"outcome": make("judge", "outcome")}
+    plans = [
+        EpisodePlan(n, 0, game, make("scheme", "turn_based"), seated, judges, Sampling(max_tokens=8), n, (0,), "taboo")
+        for n in range(episodes)
+    ]
+    return hall.play(plans, 1)
+
+
+def rows(episodes: Sequence[Episode]) -> list[list[list[int]]]:
+    return [[row.tokens for row in episode.rows] for episode in episodes]
+
+
+def test_those_that_began_go_on_before_others_begin() -> None:
+    generator = Narrow(2)
+    episodes = play(generator, 6)
+    assert [len(episode.turns) for episode in episodes] == [6] * 6
+    assert generator.batches == [2] * 18
+
+
+def test_a_narrow_generator_plays_the_same_episodes() -> None:
+    narrow, wide = play(Narrow(1), 4), play(Narrow(100), 4)
+    assert rows(narrow) == rows(wide)
+
+
+def test_a_conversation_longer_than_the_model_reads_is_given_up_and_named() -> None:
+    (whole,) = play(Narrow(1), 1)
+    first = len(whole.rows[0].tokens)
+    (cut,) = play(Narrow(1), 1, {"main": 40})
+    assert first > 40
+    assert "the model of policy 'main' reads at most 40" in cut.error
+    assert "attacker" in cut.error
+
+
+def test_an_answer_ends_where_the_model_does() -> None:
+    def wordy(policy: str, text: str) -> str:
+        return "x" * 50
+
+    generator = ScriptedGenerator(wordy)
+    (whole,) = play(generator, 1)
+    opening = whole.rows[0].turns[0].start
+    (episode,) = play(ScriptedGenerator(wordy), 1, {"main": opening + 3})
+    turn = episode.rows[0].turns[0]
+    assert len(turn.spans[0].tokens) == 3
+    assert turn.finish == "length"
