@@ -88,11 +88,13 @@ class TransformersGenerator:
     # ---- sampling --------------------------------------------------------------------------------------------------------
 
     def room(self, requests: Sequence[Request]) -> int:
-        """Counted as if nothing were shared."""
-        needed: Counter[str] = Counter()
+        """Counted as if nothing were shared and every row were as long as the longest."""
+        count: Counter[str] = Counter()
+        longest: Counter[str] = Counter()
         for number, request in enumerate(requests):
-            needed[request.policy] += len(request.context) + request.sampling.max_tokens
-            if number and needed[request.policy] > self._known(request.policy).capacity:
+            count[request.policy] += 1
+            longest[request.policy] = max(longest[request.policy], _most_tokens(request))
+            if number and count[request.policy] * longest[request.policy] > self._known(request.policy).capacity:
                 return number
         return len(requests)
 
@@ -120,6 +122,10 @@ def bytes_per_token(loaded: LoadedModel) -> int:
     return int(config.num_hidden_layers * 2 * heads * size * (2 if loaded.bf16 else loaded.model.dtype.itemsize))
 
 
+def _most_tokens(request: Request) -> int:
+    return len(request.context) + request.sampling.max_tokens
+
+
 @dataclass(slots=True)
 class _Growing:
     """What is being written in one row: requests whose tokens have been the same so far."""
@@ -140,7 +146,7 @@ class _Batch:
         self._policy, self._params, self._requests, self._seconds = policy, params, requests, seconds
         self._waiting = deque(range(len(requests)))
         self._growing: list[_Growing] = []  # one for each row
-        self._reserved = 0  # tokens that the admitted requests may come to
+        self._live: dict[int, int] = {}  # admitted requests, and the tokens that each may come to
         self._completions = [Completion([], [], "length") for _ in requests]
 
     def complete(self) -> list[Completion]:
@@ -168,12 +174,14 @@ class _Batch:
         cache = self._policy.cache
         cache.tick()
         nodes: dict[Node, list[int]] = {}
+        longest = max(self._live.values(), default=0)
         while self._waiting and len(self._growing) + len(nodes) < self._params.decode_batch:
             number = self._waiting[0]
-            most = self._most_tokens(number)
-            if self._reserved and self._reserved + most > self._policy.capacity:
+            most = _most_tokens(self._requests[number])
+            longest = max(longest, most)
+            if self._live and (len(self._live) + 1) * longest > self._policy.capacity:
                 break
-            self._reserved += most
+            self._live[number] = most
             self._waiting.popleft()
             nodes.setdefault(cache.locate(self._requests[number].context), []).append(number)
         self._read(list(nodes))
@@ -182,9 +190,6 @@ class _Batch:
             self._policy.rows.add(node.path())
             self._growing.append(_Growing(numbers, node.state))
         cache.shrink()
-
-    def _most_tokens(self, number: int) -> int:
-        return len(self._requests[number].context) + self._requests[number].sampling.max_tokens
 
     def _read(self, ends: Sequence[Node]) -> None:
         """Run what is new of these nodes and of those before them through the model, parents first."""
@@ -283,7 +288,7 @@ class _Batch:
     def _end(self, row: int, number: int, stopped: bool) -> None:
         done = self._completions[number]
         self._completions[number] = Completion(done.tokens, done.logprobs, "stop" if stopped else "length")
-        self._reserved -= self._most_tokens(number)
+        del self._live[number]
         # The last token was not read back; a conversation goes on from the one before.
         if len(done.tokens) > 1:
             seen = [*self._requests[number].context, *done.tokens[:-1]]
