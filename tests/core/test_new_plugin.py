@@ -98,23 +98,23 @@ def test_no_class_is_called_like_something_it_imports(made: tuple[str, Path]) ->
 
 
 def test_names_may_have_our_prefix_and_kinds_be_plural(tmp_path: Path) -> None:
-    status, output = new(tmp_path, "sparring-nim", "--kind", "games")
+    status, output = new(tmp_path, "sparring-heaps", "--kind", "games")
     assert status == 0
     assert "pip install -e" in output
-    assert "sparring run nim/quickstart --smoke" in output
-    assert (tmp_path / "sparring-nim" / "src" / "sparring_nim" / "game.py").exists()
+    assert "sparring run heaps/quickstart --smoke" in output
+    assert (tmp_path / "sparring-heaps" / "src" / "sparring_heaps" / "game.py").exists()
 
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("Nim", "--kind", "game"), "'Nim' cannot be the name of a plugin"),
+        (("Heaps", "--kind", "game"), "'Heaps' cannot be the name of a plugin"),
         (("2048", "--kind", "game"), "a letter first"),
         (("my game", "--kind", "game"), "such as number-duel"),
-        (("../nim", "--kind", "game"), "cannot be the name"),
-        (("nim", "--kind", "gmae"), "no kind named 'gmae'; did you mean 'game'?"),
-        (("nim", "--kind", "tracker"), "no template of a tracker; there are: estimator, game,"),
-        (("nim",), "Missing option '--kind'"),
+        (("../heaps", "--kind", "game"), "cannot be the name"),
+        (("heaps", "--kind", "gmae"), "no kind named 'gmae'; did you mean 'game'?"),
+        (("heaps", "--kind", "tracker"), "no template of a tracker; there are: estimator, game,"),
+        (("heaps",), "Missing option '--kind'"),
         (("kuhn-poker", "--kind", "game"), "plugin 'sparring_games' has a game 'kuhn_poker' already"),
         (("games", "--kind", "game"), "a package sparring_games is installed already"),
         (("params", "--kind", "game"), "a class called Params, which there is already"),
@@ -130,18 +130,18 @@ def test_what_cannot_be_is_told_and_nothing_written(tmp_path: Path, arguments: t
 
 
 def test_what_is_there_is_left_alone(tmp_path: Path) -> None:
-    assert new(tmp_path, "nim", "--kind", "game")[0] == 0
-    file = tmp_path / "sparring-nim" / "README.md"
+    assert new(tmp_path, "heaps", "--kind", "game")[0] == 0
+    file = tmp_path / "sparring-heaps" / "README.md"
     file.write_text("mine")
-    status, output = new(tmp_path, "nim", "--kind", "judge")
+    status, output = new(tmp_path, "heaps", "--kind", "judge")
     assert status == 2
-    assert f"{tmp_path / 'sparring-nim'} exists already; choose another NAME, or another folder with --dir" in output
+    assert f"{tmp_path / 'sparring-heaps'} exists already; choose another NAME, or another folder with --dir" in output
     assert file.read_text() == "mine"
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    status, output = new(tmp_path / "file", "nim", "--kind", "game")
+    status, output = new(tmp_path / "file", "heaps", "--kind", "game")
     assert status == 1
     assert "cannot write" in output
     assert "Traceback" not in output
