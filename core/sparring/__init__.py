@@ -11,6 +11,8 @@ from sparring.interfaces import (
     Generator,
     Judge,
     LoadedModel,
+    Match,
+    MatchObserver,
     ModelContext,
     ModelSource,
     NeedsReference,
@@ -53,8 +55,8 @@ __version__ = "0.1.0"
 
 __all__ = [
     "AdvantageEstimator", "Chance", "Choice", "Completion", "DemonstrationRecord", "Episode", "Evaluator", "FreeText",
-    "Game", "GameError", "GameInfo", "Generator", "Judge", "LoadedModel", "Metric", "ModelContext", "ModelSource",
-    "Move", "NeedsReference", "Objective", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
+    "Game", "GameError", "GameInfo", "Generator", "Judge", "LoadedModel", "Match", "MatchObserver", "Metric",
+    "ModelContext", "ModelSource", "Move", "NeedsReference", "Objective", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
     "PolicyGradientRecord", "PreferenceRecord", "RecipeError", "Record", "RecordBuilder", "RecordKind", "Register",
     "Request", "RoleScheme", "RoleSpec", "RunEnded", "RunStarted", "Sampling", "SeededChance", "Span", "SparringError",
     "State", "StepEnded", "Store", "Table", "Task", "TaskSource", "Tracker", "Trajectory", "Transcript", "Turn", "Twin",

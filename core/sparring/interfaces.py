@@ -192,6 +192,25 @@ class OpponentSampler(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Match:
+    """An episode that the policy as it is now played against one of its past versions."""
+
+    policy: str
+    game: str
+    opponent: int  # the past version
+    returns: Mapping[str, float]  # of the learning policy's roles: all rewards of an episode
+
+
+@runtime_checkable
+class MatchObserver(Protocol):
+    """An opponent sampler that wants to know how its matches ended."""
+
+    def matches_ended(self, matches: Sequence[Match]) -> None:
+        """Called once a step, before ``step_ended``, with the step's matches in the order of their episodes."""
+        ...
+
+
 # ---- models and tokens -----------------------------------------------------------------------------------------------
 
 

@@ -28,7 +28,7 @@ from sparring.chance import SeededChance
 from sparring.entry import Entry
 from sparring.errors import EpisodeError, EstimatorError, NumericsError
 from sparring.evaluation import Evaluation
-from sparring.interfaces import Evaluator, Generator, LoadedModel, OpponentSampler, Stateful
+from sparring.interfaces import Evaluator, Generator, LoadedModel, Match, MatchObserver, OpponentSampler, Stateful
 from sparring.learner import Learner, Part
 from sparring.play import EpisodePlan, Hall, Held
 from sparring.pool import Pool
@@ -96,6 +96,8 @@ class Trainer:
             self.generator.release()
         with self._clock("judge"):
             self._combine_rewards(episodes)
+            if isinstance(self.opponents, MatchObserver):
+                self.opponents.matches_ended([match for episode in episodes for match in self._matches(episode)])
         with self._clock("estimate"):
             trajectories = self._estimate(episodes)
         metrics = self._describe(episodes, trajectories)
@@ -211,6 +213,17 @@ class Trainer:
             rule = self.entries[episode.entry].rewards
             for turn in episode.turns:
                 turn.reward = combine(turn.rewards, rule.combine, rule.parts)
+
+    def _matches(self, episode: Episode) -> Iterator[Match]:
+        """What an episode says about each past version that its learning policies met."""
+        returns: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
+        for turn in episode.turns:
+            if turn.trained:
+                returns[turn.holder][turn.role] += turn.reward
+        past = dict.fromkeys(tuple(turn.holder.split("@")) for turn in episode.turns if "@" in turn.holder)
+        for policy, version in past:
+            if policy in returns:
+                yield Match(policy, episode.game, int(version), dict(returns[policy]))
 
     def _estimate(self, episodes: Sequence[Episode]) -> list[Trajectory]:
         """Advantages, by the estimator of each entry. Entries that share a component share its call."""

@@ -6,18 +6,19 @@ SPIRAL's later port keeps 25 versions, adds one every 5 updates, and draws evenl
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
 from sparring import Chance, Params
+from sparring_opponents.seats import SEAT, Seat, opposite
 
 
 class UniformPoolParams(Params):
     size: int = Field(25, ge=1, description="Most versions kept; the oldest leaves first.")
     every: int = Field(5, ge=1, description="Steps between versions that are added.")
     include_current: bool = Field(True, description="Whether the policy as it is now is one of those drawn from.")
-    seat: Literal["random", "first", "last"] = Field("random", description="Which seat the learning policy takes.")
+    seat: Seat = Field("random", description=SEAT)
 
 
 class UniformPool:
@@ -32,9 +33,7 @@ class UniformPool:
             *self._members,
             *([None] if self.params.include_current or not self._members else []),
         ]
-        opponent = chance.pick(choices)
-        seat = {"first": roles[0], "last": roles[-1]}.get(self.params.seat) or chance.pick(roles)
-        return {role: None if role == seat else opponent for role in roles}
+        return opposite(chance.pick(choices), roles, self.params.seat, chance)
 
     def members(self) -> list[int]:
         return list(self._members)

@@ -1,0 +1,75 @@
+"""Past versions in a run: they are met, the sampler is told how it went, and a resume meets the same ones."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import pytest
+
+from sparring import Match
+from sparring.assemble import assemble
+from sparring.plugins import load_plugins
+from sparring.recipe import RecipeSource, load_recipe
+from sparring.records import Episode
+from sparring.trainer import Trainer
+
+RECIPE = """
+format: 1
+policies:
+  main: {model: {use: tiny, hidden: 64, heads: 2, kv_heads: 1, layers: 2, warmup_steps: 60}}
+play: [{game: {use: kuhn_poker, wording: terse}}]
+advantage: role_conditioned
+objective: policy_gradient
+sampling: {max_tokens: 3}
+batch: {size: 16}
+train: {steps: 6, learning_rate: 1.0e-2, threads: 1}
+"""
+SAMPLERS = [
+    "{use: prioritized, every: 2, size: 2}",
+    "{use: delayed, every: 2}",
+    "{use: uniform_pool, every: 2, size: 2}",
+]
+
+
+def trainer(opponents: str) -> Trainer:
+    text = f"{RECIPE}opponents: {opponents}\n"
+    return assemble(load_recipe(RecipeSource("test", text, "test"), load_plugins().registry))
+
+
+def played(episodes: Sequence[Episode]) -> list[list[tuple[str, str, float]]]:
+    return [[(turn.holder, turn.text, turn.reward) for turn in episode.turns] for episode in episodes]
+
+
+@pytest.mark.parametrize("opponents", SAMPLERS)
+def test_a_resumed_run_meets_the_same_opponents_and_plays_the_same_games(opponents: str) -> None:
+    whole = trainer(opponents)
+    for _ in range(3):
+        whole.step()
+    state = json.loads(json.dumps(whole.state_dict()))
+    tensors = {name: {k: v.clone() for k, v in t.items()} for name, t in whole.tensors().items()}
+    model = whole.learners["main"].loaded.model
+    weights = {"main": {name: p.detach().clone() for name, p in model.named_parameters()}}
+    resumed = trainer(opponents)
+    resumed.load(state, tensors, weights)
+    for _ in range(3):
+        a, b = whole.step()[1], resumed.step()[1]
+        assert any("@" in turn.holder for episode in a for turn in episode.turns)
+        assert played(a) == played(b)
+
+
+def test_the_sampler_is_told_how_every_match_with_a_past_version_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    run = trainer("{use: prioritized, every: 2, self_play: 0.3}")
+    told: list[Match] = []
+    monkeypatch.setattr(type(run.opponents), "matches_ended", lambda self, matches: told.extend(matches))
+    _, episodes = run.step()
+    expected = []
+    for episode in episodes:
+        # Every hand has a move of both players.
+        holders = {turn.role: turn.holder for turn in episode.turns}
+        if "main@0" in holders.values():
+            role = next(role for role, holder in holders.items() if holder == "main")
+            total = sum(turn.reward for turn in episode.turns if turn.role == role)
+            expected.append(Match("main", "kuhn_poker", 0, {role: total}))
+    assert told == expected
+    assert 0 < len(told) < len(episodes)
