@@ -10,6 +10,7 @@
     ├── RunFolderError      a run folder cannot be used: taken, unwritable, full, or not a run
     ├── CheckpointError     a checkpoint is missing, half written or of another recipe
     ├── ModelError          a model or its tokenizer cannot be loaded or does not fit
+    ├── MemoryPlanError     training would take more memory than is free
     ├── GameError           a game broke its own contract: a bug in the game, stops the run
     ├── EpisodeError        an episode failed; carries which, and the cause
     ├── JudgeError          a judge does not answer
@@ -18,7 +19,7 @@
     └── NumericsError       NaN or infinity; names step, tensor, episode and turn
 
 An illegal move is no error: it is data that the scheme handles (see ``Move``).
-``RecipeError``, ``PluginError`` and ``RunFolderError`` mean "what you typed is wrong" (exit status 2); the others fail a run (1).
+``RecipeError``, ``PluginError``, ``RunFolderError`` and ``MemoryPlanError`` mean "what you typed is wrong" (exit status 2); the others fail a run (1).
 """
 
 from __future__ import annotations
@@ -79,6 +80,10 @@ class CheckpointError(SparringError):
 
 class ModelError(SparringError):
     pass
+
+
+class MemoryPlanError(SparringError):
+    exit_status = 2
 
 
 class GameError(SparringError):

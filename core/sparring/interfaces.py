@@ -275,7 +275,8 @@ class Completion:
 class Generator(Protocol):
     """Samples and scores tokens.
 
-    It may have ``seconds``, a mapping from what it does to the seconds that took since its beginning, for `sparring profile`.
+    It may have ``seconds``, a mapping from what it does to the seconds that took since its beginning, for `sparring profile`,
+    and ``memory_bytes()``, the most it takes beside the weights, for the memory plan.
     """
 
     def publish(self, policy: str, loaded: LoadedModel) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparring import checkpoint, transcripts
+from sparring import checkpoint, memory, transcripts
 from sparring.assemble import assemble
 from sparring.errors import CheckpointError, RunFolderError, SparringError
 from sparring.interfaces import RunEnded, RunStarted, StepEnded, Tracker
@@ -60,6 +60,9 @@ class Run:
             write_text_atomically(self.folder.recipe, text)
             write_text_atomically(self.folder.resolved, whole)
         self.trainer: Trainer = assemble(self.recipe)
+        learners = {name: learner.loaded for name, learner in self.trainer.learners.items()}
+        self.memory = memory.plan(learners, self.trainer.generator, self.recipe.train.token_budget)
+        self.memory.require_room()
         # Models and libraries stay for good; looking through them at every collection would cost more than playing does.
         gc.collect()
         gc.freeze()

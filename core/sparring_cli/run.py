@@ -82,6 +82,7 @@ def _train(source: RecipeSource, recipe: Recipe, host: object, folder: Path, *, 
     assert isinstance(host, Host)
     with watch(host, recipe, source.name):
         made = Run(recipe, source.text, host, folder, resume=resume)
+        click.echo(f"memory: {made.memory}")
         for note in made.notes:
             click.echo(f"note: this resume is not exact: {note}", err=True)
         result = made.train()

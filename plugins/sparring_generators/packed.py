@@ -39,11 +39,21 @@ class PackedLinears:
 
 def pack(loaded: LoadedModel) -> PackedLinears | None:
     """None where it does not pay or this build of torch cannot."""
-    model = loaded.model
-    dtype = torch.bfloat16 if loaded.bf16 else model.dtype
-    if model.device.type != "cpu" or sum(p.numel() for p in model.parameters()) < SMALLEST or not _can(dtype):
-        return None
-    return PackedLinears(model, dtype)
+    return PackedLinears(loaded.model, _dtype(loaded)) if _pays(loaded) and _can(_dtype(loaded)) else None
+
+
+def packed_bytes(loaded: LoadedModel) -> int:
+    """Memory of the packed copy, where there is one."""
+    linears = (module for module in loaded.model.modules() if type(module) is nn.Linear)
+    return sum(module.weight.numel() for module in linears) * _dtype(loaded).itemsize if _pays(loaded) else 0
+
+
+def _dtype(loaded: LoadedModel) -> torch.dtype:
+    return torch.bfloat16 if loaded.bf16 else loaded.model.dtype
+
+
+def _pays(loaded: LoadedModel) -> bool:
+    return loaded.model.device.type == "cpu" and sum(p.numel() for p in loaded.model.parameters()) >= SMALLEST
 
 
 def _forward(module: nn.Linear, dtype: torch.dtype) -> Callable[[torch.Tensor], torch.Tensor]:

@@ -17,7 +17,7 @@ from sparring.forward import autocast, head, hidden_states, token_logprobs
 from sparring.noise import uniforms
 from sparring.prefix_tree import batches
 from sparring_generators.attention import PromptPlan, Rows, Siblings
-from sparring_generators.packed import PackedLinears, pack
+from sparring_generators.packed import PackedLinears, pack, packed_bytes
 from sparring_generators.params import TransformersParams
 from sparring_generators.prefix_cache import Node, PrefixCache
 from sparring_generators.sampling import distributions
@@ -48,6 +48,11 @@ class TransformersGenerator:
         stop = known.stop if known and known.loaded is loaded else ChatFormat(loaded.tokenizer).stop_ids
         capacity = max(1, int(self._params.kv_gib * 2**30 / 2 / bytes_per_token(loaded)))
         self._policies[policy] = _Policy(loaded, stop, capacity, PrefixCache(capacity), Rows())
+
+    def memory_bytes(self) -> int:
+        """Keys and values of what is published; the second, packed copy of the weights comes on top where there is one."""
+        packed = sum(packed_bytes(known.loaded) for known in self._policies.values()) if self._params.pack else 0
+        return int(len(self._policies) * self._params.kv_gib * 2**30) + packed
 
     def withdraw(self, policy: str) -> None:
         del self._policies[policy]

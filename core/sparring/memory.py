@@ -1,0 +1,111 @@
+"""The memory plan: what training will still take beside the weights that are already loaded, and whether it fits.
+
+Learning that it does not fit an hour into a run is the dearest way. Gradients and AdamW's moments are counted exactly;
+what a forward pass keeps for the backward one is measured on a few tokens, so that it holds for any architecture.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+import torch
+
+from sparring.adapters import trained_parameters
+from sparring.errors import MemoryPlanError
+from sparring.forward import autocast, token_logprobs
+from sparring.interfaces import Generator, LoadedModel
+
+GIB = 2**30
+_SHORT, _LONG = 16, 48  # tokens of the measured rows; their difference leaves out what does not grow with tokens
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One use of memory: what, the most bytes it takes, and the setting that makes it smaller."""
+
+    what: str
+    bytes: int
+    remedy: str
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryPlan:
+    needs: tuple[Need, ...]
+    free: int  # bytes
+
+    @property
+    def total(self) -> int:
+        return sum(need.bytes for need in self.needs)
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{need.what} {need.bytes / GIB:.2f}" for need in self.needs)
+        return f"at most {self.total / GIB:.2f} GiB beside the weights, {self.free / GIB:.1f} free ({parts})"
+
+    def require_room(self) -> None:
+        """Raises `MemoryPlanError`, with the largest uses first, if there is more to hold than there is room."""
+        if self.total <= self.free:
+            return
+        uses = "\n".join(
+            f"  {need.what}: {need.bytes / GIB:.2f} GiB; {need.remedy}"
+            for need in sorted(self.needs, key=lambda need: -need.bytes)
+        )
+        raise MemoryPlanError(
+            f"this run may take {self.total / GIB:.2f} GiB beside the weights, and {self.free / GIB:.2f} are free:\n{uses}"
+        )
+
+
+def plan(learners: Mapping[str, LoadedModel], generator: Generator, token_budget: int) -> MemoryPlan:
+    """What is still to come once models are loaded: for ``learners``, the trained policies, and the generator.
+
+    A generator may tell what it takes at most by ``memory_bytes() -> int``. Past versions kept for opponents are not counted.
+    """
+    trained = sum(p.numel() * p.element_size() for m in learners.values() for p in trained_parameters(m).values())
+    kept = max((activation_bytes(loaded) for loaded in learners.values()), default=0.0)
+    needs = [
+        Need("gradients", trained, "policies.*.adapter trains less"),
+        Need("AdamW's moments", 2 * trained, "policies.*.adapter trains less"),
+        Need("activations", int(kept * token_budget), f"lower train.token_budget ({token_budget})"),
+    ]
+    if tell := getattr(generator, "memory_bytes", None):
+        needs.append(Need("keys and values", tell(), "lower the generator's kv_gib"))
+    device = next((loaded.model.device for loaded in learners.values()), torch.device("cpu"))
+    return MemoryPlan(tuple(needs), free_bytes(device))
+
+
+def activation_bytes(loaded: LoadedModel) -> float:
+    """Bytes that a token of a training row keeps until the backward pass, as if every token were trained."""
+    parameters = {p.untyped_storage().data_ptr() for p in loaded.model.parameters()}
+    vocabulary: int = loaded.model.config.get_text_config().vocab_size
+
+    def kept(length: int) -> int:
+        storages: dict[int, int] = {}
+
+        def note(tensor: torch.Tensor) -> torch.Tensor:
+            storage = tensor.untyped_storage()
+            if storage.data_ptr() not in parameters:
+                storages[storage.data_ptr()] = storage.nbytes()
+            return tensor
+
+        row = [(7 * i + 3) % vocabulary for i in range(length)]
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor), autocast(loaded):
+            scored = token_logprobs(loaded.model, [row], [list(range(1, length))])
+        del scored
+        return sum(storages.values())
+
+    return max(0.0, (kept(_LONG) - kept(_SHORT)) / (_LONG - _SHORT))
+
+
+def free_bytes(device: torch.device) -> int:
+    """Memory that may still be taken on the device; on a CPU the container's limit counts too."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    free = int(psutil.virtual_memory().available)
+    try:
+        limit, used = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
+        return free if limit == "max" else min(free, max(0, int(limit) - int(used)))
+    except (OSError, ValueError):
+        return free

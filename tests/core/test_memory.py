@@ -1,0 +1,87 @@
+"""The memory plan: counted where it can be, measured where not, and a refusal that says what to change."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from sparring import LoadedModel, memory
+from sparring.assemble import assemble
+from sparring.errors import MemoryPlanError
+from sparring.forward import token_logprobs
+from sparring.memory import GIB, MemoryPlan, Need
+from sparring.plugins import load_plugins
+from sparring.recipe import RecipeSource, load_recipe
+from sparring.trainer import Trainer
+
+RECIPE = """
+format: 1
+policies:
+  main: {model: {use: tiny, hidden: 64, heads: 2, kv_heads: 1, layers: 2, warmup_steps: 0}}
+play: [{game: {use: kuhn_poker, wording: terse}}]
+advantage: plain
+objective: policy_gradient
+sampling: {max_tokens: 3}
+batch: {size: 4}
+generator: {use: transformers, kv_gib: 0.5}
+train: {steps: 1, threads: 1, token_budget: 1000}
+"""
+
+
+@pytest.fixture(scope="module")
+def trainer() -> Trainer:
+    return assemble(load_recipe(RecipeSource("test", RECIPE, "test"), load_plugins().registry))
+
+
+@pytest.fixture(scope="module")
+def loaded(trainer: Trainer) -> LoadedModel:
+    return trainer.learners["main"].loaded
+
+
+def test_what_can_be_counted_is_exact(trainer: Trainer, loaded: LoadedModel) -> None:
+    needs = {need.what: need.bytes for need in memory.plan({"main": loaded}, trainer.generator, 1000).needs}
+    weights = 4 * sum(p.numel() for p in loaded.model.parameters())
+    assert needs["gradients"] == weights
+    assert needs["AdamW's moments"] == 2 * weights
+    assert needs["keys and values"] == GIB // 2
+
+
+def test_activations_are_those_of_a_longer_row(loaded: LoadedModel) -> None:
+    """What a token of short rows keeps foretells what a row of another length keeps."""
+    parameters = {p.untyped_storage().data_ptr() for p in loaded.model.parameters()}
+    length, found = 200, {}
+
+    def note(tensor: torch.Tensor) -> torch.Tensor:
+        found[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    row = [(5 * i + 1) % loaded.model.config.vocab_size for i in range(length)]
+    with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+        scored = token_logprobs(loaded.model, [row], [list(range(1, length))])
+    assert scored.logprobs.requires_grad
+    real = sum(size for pointer, size in found.items() if pointer not in parameters)
+    assert memory.activation_bytes(loaded) * length == pytest.approx(real, rel=0.1)
+
+
+def test_a_plan_that_does_not_fit_says_what_to_change() -> None:
+    needs = (Need("gradients", 1 * GIB, "train less"), Need("activations", 3 * GIB, "lower train.token_budget (9)"))
+    MemoryPlan(needs, 4 * GIB).require_room()
+    with pytest.raises(MemoryPlanError) as refused:
+        MemoryPlan(needs, 4 * GIB - 1).require_room()
+    first, largest, least = str(refused.value).splitlines()
+    assert "may take 4.00 GiB beside the weights" in first
+    assert largest == "  activations: 3.00 GiB; lower train.token_budget (9)"
+    assert least == "  gradients: 1.00 GiB; train less"
+
+
+def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
+    whole = memory.free_bytes(torch.device("cpu"))  # no such files: what the machine has
+    assert whole > 1000
+    (tmp_path / "memory.current").write_text("400\n")
+    (tmp_path / "memory.max").write_text("1000\n")
+    assert memory.free_bytes(torch.device("cpu")) == 600
+    (tmp_path / "memory.max").write_text("max\n")
+    assert memory.free_bytes(torch.device("cpu")) > 1000
