@@ -66,6 +66,8 @@ class Run:
         # Models and libraries stay for good; looking through them at every collection would cost more than playing does.
         gc.collect()
         gc.freeze()
+        # Nor does looking through a step's episodes every few hundred objects find anything: that was 6 % of a step.
+        gc.set_threshold(100_000)
         record = manifest(text, whole, self.host, self.recipe)
         if resume:
             self.notes = differences(self.folder.read_manifest(), record)
