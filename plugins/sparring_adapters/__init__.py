@@ -1,0 +1,10 @@
+"""Games of other collections, played as our own."""
+
+from sparring import Game, Register, hookimpl
+
+
+@hookimpl
+def sparring_register_games(register: Register[Game]) -> None:
+    from sparring_adapters.openspiel import OpenSpiel, OpenSpielParams
+
+    register("openspiel", OpenSpiel, OpenSpielParams)
