@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from sparring.interfaces import LoadedModel
 
 ATTENTION = "sparring_forest"
+# Nodes that attend together. More are fewer calls, but of what a block computes within itself most is masked.
+BLOCK = 128
 
 
 class AttentionPlan(Protocol):
@@ -39,26 +41,28 @@ class AttentionPlan(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ForestPlan:
-    """Nodes see those of their segment that its mask says, or with None, as in a chain, all before them."""
+    """Nodes see their ancestors, block by block: each block's path before it is gathered, and its mask says the rest."""
 
-    segments: Sequence[tuple[int, int, torch.Tensor | None]]  # start, end, mask (T, T)
+    blocks: Sequence[tuple[slice, torch.Tensor, torch.Tensor | None]]  # nodes, path before them (P,), mask (T, P + T)
 
     def attend(
         self, layer: int, query: torch.Tensor, key: torch.Tensor, value: torch.Tensor, scale: float | None
     ) -> torch.Tensor:
         gqa = query.shape[0] != key.shape[0]
-        parts = [
-            functional.scaled_dot_product_attention(
-                query[None, :, a:b],
-                key[None, :, a:b],
-                value[None, :, a:b],
-                attn_mask=mask,
-                is_causal=mask is None,
-                scale=scale,
-                enable_gqa=gqa,
+        parts = []
+        for own, before, mask in self.blocks:
+            k, v = (x[:, own] if mask is None else torch.cat([x[:, before], x[:, own]], 1) for x in (key, value))
+            parts.append(
+                functional.scaled_dot_product_attention(
+                    query[None, :, own],
+                    k[None],
+                    v[None],
+                    attn_mask=mask,
+                    is_causal=mask is None,
+                    scale=scale,
+                    enable_gqa=gqa,
+                )
             )
-            for a, b, mask in self.segments
-        ]
         return (parts[0] if len(parts) == 1 else torch.cat(parts, dim=2))[0]
 
 
@@ -112,9 +116,16 @@ def autocast(loaded: LoadedModel) -> torch.autocast:
     return torch.autocast(loaded.model.device.type, dtype=torch.bfloat16, enabled=loaded.bf16)
 
 
-def plan_for(forest: PrefixForest, device: torch.device) -> ForestPlan:
+def plan_for(forest: PrefixForest, device: torch.device, block: int = BLOCK) -> ForestPlan:
     return ForestPlan(
-        [(s.start, s.start + len(s.parents), None if s.is_chain else s.mask(device)) for s in forest.segments]
+        [
+            (
+                slice(found.start, found.end),
+                torch.tensor(found.before, device=device, dtype=torch.long),
+                None if found.mask is None else found.mask.to(device),
+            )
+            for found in forest.blocks(block)
+        ]
     )
 
 
@@ -161,7 +172,7 @@ def token_logprobs(
     positions: Sequence[Sequence[int]],
     *,
     temperature: float = 1.0,
-    segment_tokens: int = 1024,
+    block: int = BLOCK,
     chunk: int = 512,
     reference: PreTrainedModel | None = None,
     forward_kl: bool = False,
@@ -173,8 +184,8 @@ def token_logprobs(
 
     The head runs only where a wanted token follows, once for each distinct prefix, ``chunk`` of them at a time.
     """
-    forest = build_forest(rows, segment_tokens)
-    plan = plan_for(forest, model.device)
+    forest = build_forest(rows)
+    plan = plan_for(forest, model.device, block)
     states = hidden_states(model, forest.tokens, forest.positions, plan)
     wanted = [(forest.paths[r][p - 1], rows[r][p]) for r in range(len(rows)) for p in positions[r]]
     if not wanted:

@@ -4,8 +4,8 @@ Rows of self-play share much: all games of a kind share their rules, a group sha
 whole rows are identical. A row's token only depends on the tokens before it, so one node per distinct prefix is enough,
 forward and backward: the log-probabilities and gradients are those of the separate rows, up to rounding.
 
-A forest is cut into segments of bounded size. Tokens of a segment attend to their ancestors within it, so the cost
-of attention is bounded by the segment and a row never straddles two.
+Nodes stand in depth-first order, and attention takes them in blocks. A subtree is one run of nodes, so whatever a block's
+nodes see outside of it are the ancestors of its first node: a block attends to that path and to itself, never to more.
 """
 
 from __future__ import annotations
@@ -13,75 +13,85 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 
 
-@dataclass(slots=True)
-class Segment:
-    """Consecutive nodes that attend to each other. ``parents`` are relative to the segment; -1 for a root."""
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Nodes ``[start, end)`` and the path before them: the ancestors of the first one, from the root on."""
 
     start: int
-    parents: list[int] = field(default_factory=list)
-
-    @property
-    def is_chain(self) -> bool:
-        return all(parent == i - 1 for i, parent in enumerate(self.parents))
-
-    def mask(self, device: torch.device) -> torch.Tensor:
-        """``(T, T)`` bool: does node i see node j? Itself and its ancestors."""
-        size = len(self.parents)
-        seen = torch.zeros(size, size, dtype=torch.bool)
-        for i, parent in enumerate(self.parents):
-            if parent >= 0:
-                seen[i] = seen[parent]
-            seen[i, i] = True
-        return seen.to(device)
+    end: int
+    before: list[int]
+    mask: (
+        torch.Tensor | None
+    )  # (T, before + T) bool, who is seen; None: nothing is before and each node sees all up to it
 
 
 @dataclass(slots=True)
 class PrefixForest:
-    """Nodes in topological order: ``tokens``, ``positions`` (depth), ``segments``; ``paths[r]`` are row r's nodes."""
+    """Nodes in depth-first order: ``tokens``, ``positions`` (depth), ``parents`` (-1 for a root); ``paths[r]`` are row r's nodes."""
 
     tokens: list[int] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
-    segments: list[Segment] = field(default_factory=list)
+    parents: list[int] = field(default_factory=list)
     paths: list[list[int]] = field(default_factory=list)
 
     @property
     def size(self) -> int:
         return len(self.tokens)
 
+    def blocks(self, tokens: int) -> Iterator[Block]:
+        """Cut into blocks of at most ``tokens`` nodes. One ends early where a root follows its second half: nothing is shared there."""
+        start = 0
+        while start < self.size:
+            end = min(start + tokens, self.size)
+            roots = (node for node in range(start + tokens // 2, end) if self.parents[node] < 0)
+            end = max(start + 1, next(roots, end))
+            yield self._block(start, end)
+            start = end
 
-def build_forest(rows: Sequence[Sequence[int]], segment_tokens: int = 1024) -> PrefixForest:
-    """A forest over ``rows``; ``paths`` are in the order of ``rows``.
+    def _block(self, start: int, end: int) -> Block:
+        before: list[int] = []
+        node = self.parents[start]
+        while node >= 0:
+            before.append(node)
+            node = self.parents[node]
+        before.reverse()
+        if not before and all(self.parents[node] == node - 1 for node in range(start + 1, end)):
+            return Block(start, end, before, None)
+        known = len(before)
+        seen = np.zeros((end - start, known + end - start), dtype=np.bool_)
+        for row, parent in enumerate(self.parents[start:end]):
+            if parent >= start:
+                seen[row] = seen[parent - start]
+            elif parent >= 0:  # on the path before, where a node's place is its depth
+                seen[row, : self.positions[parent] + 1] = True
+            seen[row, known + row] = True
+        return Block(start, end, before, torch.from_numpy(seen))
 
-    A segment is closed when the next row would take it beyond ``segment_tokens``; a longer row has one of its own.
-    Rows are taken in lexicographic order, so that those that share most are neighbours.
-    """
+
+def build_forest(rows: Sequence[Sequence[int]]) -> PrefixForest:
+    """A forest over ``rows``, one node for each distinct prefix; ``paths`` are in the order of ``rows``."""
     forest = PrefixForest()
     distinct: dict[tuple[int, ...], list[int]] = {}
     for number, row in enumerate(rows):
         distinct.setdefault(tuple(row), []).append(number)
     forest.paths = [[] for _ in rows]
-    segment = Segment(0)
-    path: list[int] = []  # nodes of the previous row, within the present segment
+    path: list[int] = []  # nodes of the previous row
     previous: tuple[int, ...] = ()
-    for row, numbers in sorted(distinct.items()):
-        shared = shared_prefix(previous[: len(path)], row)
-        if segment.parents and len(segment.parents) + len(row) - shared > segment_tokens:
-            forest.segments.append(segment)
-            segment, path, shared = Segment(forest.size), [], 0
+    for row, numbers in sorted(distinct.items()):  # in lexicographic order, which is depth-first
+        shared = shared_prefix(previous, row)
         del path[shared:]
         for depth in range(shared, len(row)):
-            segment.parents.append(path[-1] - segment.start if path else -1)
+            forest.parents.append(path[-1] if path else -1)
             path.append(forest.size)
             forest.tokens.append(row[depth])
             forest.positions.append(depth)
         previous = row
         for number in numbers:
             forest.paths[number] = list(path)
-    if segment.parents:
-        forest.segments.append(segment)
     return forest
 
 

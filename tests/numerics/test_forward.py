@@ -29,16 +29,16 @@ def separately(model: LlamaForCausalLM) -> torch.Tensor:
     return torch.stack(parts)
 
 
-@pytest.mark.parametrize("segment_tokens", [4, 7, 1000])
+@pytest.mark.parametrize("block", [1, 4, 7, 1000])
 @pytest.mark.parametrize("chunk", [2, 512])
-def test_logprobs_and_gradients_equal_those_of_separate_rows(segment_tokens: int, chunk: int) -> None:
+def test_logprobs_and_gradients_equal_those_of_separate_rows(block: int, chunk: int) -> None:
     model = small_model()
     weights = torch.tensor([0.5, -1.0, 2.0, 0.3, 1.0, -0.7, 0.1, 0.9])
     expected = separately(model)
     (expected * weights).sum().backward()
     gradients = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
     model.zero_grad()
-    scored = token_logprobs(model, ROWS, WHERE, segment_tokens=segment_tokens, chunk=chunk)
+    scored = token_logprobs(model, ROWS, WHERE, block=block, chunk=chunk)
     (scored.logprobs * weights).sum().backward()
     torch.testing.assert_close(scored.logprobs, expected, atol=1e-5, rtol=0)
     for name, parameter in model.named_parameters():
@@ -70,7 +70,7 @@ def test_the_divergence_to_a_reference_is_the_sum_over_the_vocabulary() -> None:
     with torch.no_grad():
         for parameter in reference.parameters():
             parameter.mul_(1.1)
-    scored = token_logprobs(model, ROWS, WHERE, segment_tokens=7, chunk=2, reference=reference)
+    scored = token_logprobs(model, ROWS, WHERE, block=7, chunk=2, reference=reference)
     expected = []
     for row, places in zip(ROWS, WHERE, strict=True):
         ours, theirs = (torch.log_softmax(m(torch.tensor([row])).logits[0], -1) for m in (model, reference))
