@@ -82,7 +82,6 @@ class TransformersGenerator:
                     loaded.model,
                     [whole[r] for r in group],
                     [where[r] for r in group],
-                    segment_tokens=self._params.segment_tokens,
                 ).logprobs.tolist()
             at = 0
             for r in group:
