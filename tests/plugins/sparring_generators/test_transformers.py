@@ -9,10 +9,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.errors import GenerationError
 from sparring.learner import prepare
+from sparring_generators.capacity import bytes_per_token
 from sparring_generators.packed import PackedLinears
 from sparring_generators.params import TransformersParams
 from sparring_generators.sampling import distributions
-from sparring_generators.transformers import TransformersGenerator, bytes_per_token
+from sparring_generators.transformers import TransformersGenerator
 
 STOP = 2
 

@@ -1,0 +1,165 @@
+"""The generator `vllm`: vLLM's engine in process, given the trained weights in memory, and checked against the model itself."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+
+from sparring import Completion, LoadedModel, Request
+from sparring.adapters import plain
+from sparring.chat import ChatFormat
+from sparring.errors import GenerationError
+from sparring_generators.capacity import bytes_per_token, fitting
+from sparring_generators.params import VllmParams
+from sparring_generators.scoring import score
+from sparring_generators.vllm_engine import Engine, architecture
+
+# Nats. In fp32 engine and model agree to 3e-5; bfloat16 rounds by up to 0.2, which hides a small change of weights.
+EXACT, ROUNDED = 1e-3, 0.5
+
+
+@dataclass(slots=True)
+class _Policy:
+    loaded: LoadedModel
+    stop: frozenset[int]
+    capacity: int  # tokens whose keys and values fit
+
+
+class VllmGenerator:
+    def __init__(self, params: VllmParams) -> None:
+        self._params = params
+        self._policies: dict[str, _Policy] = {}
+        self._engine: Engine | None = None
+        self._inside: str | None = None  # whose weights are in the engine, as they were published last
+        self._asleep = False
+        self.seconds: dict[str, float] = defaultdict(float)
+
+    # ---- weights ---------------------------------------------------------------------------------------------------------
+
+    def publish(self, policy: str, loaded: LoadedModel) -> None:
+        """The weights go into the engine when the policy is next asked, since another one may be asked before.
+
+        Raises `GenerationError` if the first ones do not arrive, or the architecture is not that of the others.
+        """
+        known = self._policies.get(policy)
+        stop = known.stop if known and known.loaded is loaded else ChatFormat(loaded.tokenizer).stop_ids
+        capacity = max(1, int(self._params.kv_gib * 2**30 / bytes_per_token(loaded)))
+        self._policies[policy] = _Policy(loaded, stop, capacity)
+        if self._inside == policy:
+            self._inside = None
+        if self._engine is None:
+            self._engine = Engine(self._params, loaded)
+            prove(self._engine, loaded)
+        elif architecture(loaded) != self._engine.architecture:
+            raise GenerationError(
+                f"generator vllm: policy {policy!r} has another architecture than the one that its engine was made for; "
+                "one run's policies share an engine. Use the same model for all, or the generator 'transformers'."
+            )
+
+    def withdraw(self, policy: str) -> None:
+        del self._policies[policy]
+        if self._inside == policy:
+            self._inside = None
+
+    def release(self) -> None:
+        if self._params.sleep and self._engine is not None and not self._asleep:
+            self._engine.sleep()
+            self._asleep = True
+
+    def memory_bytes(self) -> int:
+        """Keys and values, and the engine's own copy of the weights."""
+        first = next(iter(self._policies.values()), None)
+        if first is None:
+            return 0
+        size = 2 if first.loaded.bf16 else 4
+        return int(self._params.kv_gib * 2**30) + size * sum(p.numel() for p in first.loaded.model.parameters())
+
+    def _known(self, policy: str) -> _Policy:
+        if policy not in self._policies:
+            raise GenerationError(
+                f"no weights were published for {policy!r} (published: {', '.join(self._policies) or 'none'})"
+            )
+        return self._policies[policy]
+
+    # ---- sampling and scoring --------------------------------------------------------------------------------------------
+
+    def room(self, requests: Sequence[Request]) -> int:
+        return fitting(requests, lambda policy: self._known(policy).capacity)
+
+    def score(self, policy: str, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
+        """By the training forward: the very model is here, and what is scored hardly repeats what the engine has cached."""
+        return score(self._known(policy).loaded, rows, self._params.prefill_tokens)
+
+    @torch.no_grad()
+    def generate(self, requests: Sequence[Request]) -> list[Completion]:
+        done: dict[int, Completion] = {}
+        for policy in dict.fromkeys(request.policy for request in requests):
+            known, engine = self._known(policy), self._engine
+            assert engine is not None
+            if self._asleep:
+                engine.wake()
+                self._asleep = False
+            fresh = self._inside != policy
+            if fresh:
+                engine.load(plain(known.loaded))
+                self._inside = policy
+            numbers = [i for i, request in enumerate(requests) if request.policy == policy]
+            completions = engine.complete([requests[i] for i in numbers], known.stop)
+            if fresh and not known.loaded.bf16:
+                self._check(policy, [requests[i] for i in numbers], completions)
+            done |= dict(zip(numbers, completions, strict=True))
+        return [done[i] for i in range(len(requests))]
+
+    def _check(self, policy: str, requests: Sequence[Request], completions: Sequence[Completion]) -> None:
+        """Compare one completion with the model's own probabilities: cheap, and enough to see weights that did not arrive."""
+        for request, completion in zip(requests, completions, strict=True):
+            sampling = request.sampling
+            if sampling.temperature != 1 or sampling.top_p != 1 or sampling.top_k:
+                continue
+            (expected,) = self.score(policy, [(request.context, completion.tokens)])
+            worst = max(abs(a - b) for a, b in zip(expected, completion.logprobs, strict=True))
+            if not worst <= EXACT:
+                raise GenerationError(_differs(f"the weights of {policy!r}", worst, EXACT))
+            return
+
+
+@torch.no_grad()
+def prove(engine: Engine, loaded: LoadedModel) -> None:
+    """Weights arrive in the engine: its log-probabilities are the model's before and after a change of the embedding.
+
+    The embedding, because a head that is tied to it is what goes stale. It is put back as it was. Raises `GenerationError`.
+    """
+    model = plain(loaded)
+    alike = LoadedModel(model, loaded.tokenizer, loaded.bf16)
+    embedding: torch.Tensor = model.get_input_embeddings().weight  # type: ignore[assignment]
+    tokens = [(7 * i + 3) % embedding.shape[0] for i in range(12)]
+    tolerance = ROUNDED if loaded.bf16 else EXACT
+
+    def compare(what: str) -> None:
+        engine.load(model)
+        (expected,) = score(alike, [(tokens[:1], tokens[1:])], len(tokens))
+        worst = max(abs(a - b) for a, b in zip(expected, engine.prompt_logprobs(tokens), strict=True))
+        if not worst <= tolerance:
+            raise GenerationError(_differs(what, worst, tolerance))
+
+    compare("the first weights")
+    before = embedding.clone()
+    noise = torch.randn(embedding.shape, generator=torch.Generator().manual_seed(0)).to(embedding)
+    try:
+        # Large enough to be told from bfloat16's rounding.
+        embedding += noise * embedding.float().std() * (1.0 if loaded.bf16 else 0.1)
+        compare("a changed embedding")
+    finally:
+        embedding.copy_(before)
+    compare("the embedding after it was put back")
+
+
+def _differs(what: str, worst: float, tolerance: float) -> str:
+    return (
+        f"generator vllm: after {what} went into the engine its log-probabilities differ from the model's by up to {worst:.2g} nats "
+        f"(allowed {tolerance:.2g}): it samples with other weights than those that are trained. Use the generator 'transformers', "
+        "or a vLLM whose reload_weights is known to work (0.32)."
+    )

