@@ -98,7 +98,7 @@ METHODS = {
 }  # fmt: skip
 #: Names of bundled components that the core says too: what it means by them.
 OTHER_MEANINGS = {
-    "plain": "English", "random": "English, and Python's module", "pairs": "English", "tasks": "English",
+    "plain": "English", "fixed": "English", "random": "English, and Python's module", "pairs": "English", "tasks": "English",
     "demonstrations": "English", "rule": "English", "outcome": "how a match ended", "policy_gradient": "a kind of record",
     "transformers": "the library", "jsonl": "the format of files", "pretrained": "English, of a model", "current": "a file of the kernel, memory.current",
 }  # fmt: skip

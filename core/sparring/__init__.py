@@ -17,6 +17,7 @@ from sparring.interfaces import (
     ModelSource,
     NeedsReference,
     Objective,
+    Opponent,
     OpponentSampler,
     Player,
     RecordBuilder,
@@ -56,7 +57,7 @@ __version__ = "0.1.0"
 __all__ = [
     "AdvantageEstimator", "Chance", "Choice", "Completion", "DemonstrationRecord", "Episode", "Evaluator", "FreeText",
     "Game", "GameError", "GameInfo", "Generator", "Judge", "LoadedModel", "Match", "MatchObserver", "Metric",
-    "ModelContext", "ModelSource", "Move", "NeedsReference", "Objective", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
+    "ModelContext", "ModelSource", "Move", "NeedsReference", "Objective", "Opponent", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
     "PolicyGradientRecord", "PreferenceRecord", "RecipeError", "Record", "RecordBuilder", "RecordKind", "Register",
     "Request", "RoleScheme", "RoleSpec", "RunEnded", "RunStarted", "Sampling", "SeededChance", "Span", "SparringError",
     "State", "StepEnded", "Store", "Table", "Task", "TaskSource", "Tracker", "Trajectory", "Transcript", "Turn", "Twin",

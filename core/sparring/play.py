@@ -25,6 +25,7 @@ from sparring.interfaces import (
     Generator,
     Judge,
     Player,
+    PlaysGame,
     Request,
     RoleScheme,
     Sampling,
@@ -45,6 +46,11 @@ class Held:
     version: int = -1
     player: Player | None = None
     trained: bool = False
+
+    @classmethod
+    def by(cls, name: str, player: Player, game: Game | None) -> Held:
+        """By a player of ``game``. Raises `SparringError` if it cannot play it."""
+        return cls(name, player=player.playing(game) if game and isinstance(player, PlaysGame) else player)
 
 
 @dataclass(frozen=True, slots=True)

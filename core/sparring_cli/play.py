@@ -91,7 +91,7 @@ def play(
         raise click.UsageError(f"--seat is 0 to {len(roles) - 1} in {game}; got {seat}")
     component = host.registry.find("player", against)
     if component is not None:
-        opponent = Held(against, player=component.factory(component.params()))
+        opponent = Held.by(against, component.factory(component.params()), entry.game)
     else:
         opponent = Held(next(iter(recipe.policies)))
     total = 0.0

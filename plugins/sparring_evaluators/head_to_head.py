@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,9 @@ from sparring import Choice, Episode, Game, ModelContext, Params, Player, Sparri
 from sparring.evaluation import Evaluation
 from sparring.interfaces import ModelSource
 from sparring.play import Held
+
+if TYPE_CHECKING:
+    from sparring.recipe import Recipe
 
 
 class HeadToHeadParams(Params):
@@ -23,14 +26,25 @@ class HeadToHeadParams(Params):
         default_factory=dict,
         description="Opponents with weights of their own, by the name to log them under: a folder, a run, a checkpoint.",
     )
+    policies: list[str] = Field(
+        default_factory=list, description="Opponents that are other policies of the recipe, as they are now."
+    )
     episodes: int = Field(200, ge=2, description="Matches against each opponent, half in either seat.")
     policy: str = Field("", description="Which policy; empty for the first trainable one.")
 
     @model_validator(mode="after")
     def _somebody(self) -> HeadToHeadParams:
-        if not self.players and not self.models:
-            raise ValueError("names no opponent; give 'players', 'models' or both")
+        if not self.players and not self.models and not self.policies:
+            raise ValueError("names no opponent; give 'players', 'models' or 'policies'")
         return self
+
+    def contradictions(self, recipe: Recipe) -> list[tuple[str, str]]:
+        known = ", ".join(recipe.policies)
+        return [
+            ("policies", f"no policy named '{name}' (there are: {known})")
+            for name in self.policies
+            if name not in recipe.policies
+        ]
 
 
 class HeadToHead:
@@ -47,11 +61,12 @@ class HeadToHead:
 
     def evaluate(self, run: Evaluation) -> Mapping[str, float]:
         policy = self.params.policy or run.policies[0]
-        opponents = {choice.use: Held(choice.use, player=choice.make()) for choice in self.params.players}
+        opponents = {choice.use: Held.by(choice.use, choice.make(), self._game) for choice in self.params.players}
         for name, choice in self.params.models.items():
             if name not in self._loaded:
                 self._loaded[name] = choice.make().load(ModelContext(run.seed, _no_examples))
             opponents[name] = run.publish(name, self._loaded[name])
+        opponents |= {name: run.held(name) for name in self.params.policies}
         found: dict[str, float] = {}
         for name, opponent in opponents.items():
             seats = [i % 2 for i in range(self.params.episodes)]
