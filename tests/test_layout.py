@@ -100,7 +100,7 @@ METHODS = {
 OTHER_MEANINGS = {
     "plain": "English", "fixed": "English", "random": "English, and Python's module", "pairs": "English", "tasks": "English",
     "demonstrations": "English", "rule": "English", "outcome": "how a match ended", "policy_gradient": "a kind of record",
-    "transformers": "the library", "jsonl": "the format of files", "pretrained": "English, of a model", "current": "a file of the kernel, memory.current",
+    "transformers": "the library", "jsonl": "the format of files", "endpoint": "where an API is reached", "pretrained": "English, of a model", "current": "a file of the kernel, memory.current",
 }  # fmt: skip
 #: Defaults of a recipe's keys, each said once: a recipe that leaves a key out gets this component.
 DEFAULTS = {

@@ -27,6 +27,7 @@ from sparring.interfaces import (
     RunEnded,
     RunStarted,
     Sampling,
+    Speaker,
     StepEnded,
     Store,
     Table,
@@ -59,7 +60,7 @@ __all__ = [
     "Game", "GameError", "GameInfo", "Generator", "Judge", "LoadedModel", "Match", "MatchObserver", "Metric",
     "ModelContext", "ModelSource", "Move", "NeedsReference", "Objective", "Opponent", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
     "PolicyGradientRecord", "PreferenceRecord", "RecipeError", "Record", "RecordBuilder", "RecordKind", "Register",
-    "Request", "RoleScheme", "RoleSpec", "RunEnded", "RunStarted", "Sampling", "SeededChance", "Span", "SparringError",
+    "Request", "RoleScheme", "RoleSpec", "RunEnded", "RunStarted", "Sampling", "SeededChance", "Span", "SparringError", "Speaker",
     "State", "StepEnded", "Store", "Table", "Task", "TaskSource", "Tracker", "Trajectory", "Transcript", "Turn", "Twin",
     "Verdict", "Voice", "component", "hookimpl", "random_action",
 ]  # fmt: skip

@@ -151,6 +151,18 @@ class PlaysGame(Protocol):
         ...
 
 
+@runtime_checkable
+class Speaker(Player, Protocol):
+    """A player that is asked as a policy is, by what its seat has been told, and not for a move on a state: so it holds any role."""
+
+    def answer(self, transcripts: Sequence[Transcript]) -> Sequence[str | None]:
+        """The whole answer to each, None if there is none; the turn is then empty and has the label ``answered`` false.
+
+        Asked for all seats that wait at once. What it raises stops the run.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a judge says: a value for each player or item it was asked about, or a label."""

@@ -332,6 +332,12 @@ class Trainer:
                 metrics[f"illegal_rate/{game}"] = illegal / len(turns)
                 metrics[f"truncated_rate/{game}"] = sum(turn.finish == "length" for turn in turns) / len(turns)
                 metrics[f"completion_tokens/{game}"] = sum(turn.tokens for turn in turns) / len(turns)
+            spoken = [turn for episode in played for turn in episode.turns if "answered" in turn.labels]
+            for holder in sorted({turn.holder for turn in spoken}):
+                theirs = [turn for turn in spoken if turn.holder == holder]
+                for name, label in (("unanswered", "answered"), ("illegal", "legal")):
+                    share = sum(turn.labels.get(label) is False for turn in theirs) / len(theirs)
+                    metrics[f"player_{name}_rate/{game}/{holder}"] = share
             for role in sorted({turn.role for turn in turns}):
                 mine = [turn for turn in turns if turn.role == role]
                 illegal = sum(turn.labels.get("legal") is False for turn in mine)
