@@ -41,7 +41,7 @@ CORE: tuple[Metric, ...] = (
     Metric(
         "player_unanswered_rate/*/*",
         "share",
-        "Share of the turns of a player that speaks, such as an endpoint, that it did not answer.",
+        "Share of the turns of a player outside the run, such as a model behind a URL, that it did not answer.",
     ),
     Metric(
         "player_illegal_rate/*/*", "share", "Share of the same turns that were no legal move, unanswered ones included."

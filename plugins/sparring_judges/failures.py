@@ -11,7 +11,7 @@ from typing import Literal
 from pydantic import Field
 
 from sparring import Verdict
-from sparring.failures import FailureBound, FailureCount
+from sparring_endpoint import FailureBound, FailureCount
 
 FAILED, NEUTRAL = "failed", "neutral"
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import Field, model_validator
 
 from sparring import Params, Sampling, SparringError, Transcript, Verdict, Voice
-from sparring.endpoint import Endpoint, EndpointParams, NoAnswerError
 from sparring.thoughts import split
+from sparring_endpoint import Endpoint, EndpointParams, NoAnswerError
 from sparring_judges.failures import FailureParams, Failures
 from sparring_judges.guard import guard_verdict
 from sparring_judges.templates import fill

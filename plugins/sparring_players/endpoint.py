@@ -12,8 +12,7 @@ from collections.abc import Sequence
 from pydantic import Field
 
 from sparring import Chance, Sampling, State, Transcript
-from sparring.endpoint import Endpoint, EndpointParams, NoAnswerError
-from sparring.failures import FailureBound, FailureCount
+from sparring_endpoint import Endpoint, EndpointParams, FailureBound, FailureCount, NoAnswerError
 
 
 class EndpointPlayerParams(EndpointParams, FailureBound):

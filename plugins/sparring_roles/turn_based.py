@@ -150,6 +150,7 @@ class TurnBased:
         table.note(
             returns=list(outcome.returns),
             kinds=list(outcome.kinds),
+            draw=all(kind == "draw" for kind in outcome.kinds),
             offender=outcome.offender,
             reason=outcome.reason,
             moves=moves,

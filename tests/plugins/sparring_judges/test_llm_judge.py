@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from sparring import Sampling, SparringError, Transcript, Verdict
-from sparring.endpoint import EndpointParams
+from sparring_endpoint import EndpointParams
 from sparring_judges.failures import FAILED, NEUTRAL, FailureParams, Failures
 from sparring_judges.llm_judge import LlmJudge, LlmJudgeParams
 

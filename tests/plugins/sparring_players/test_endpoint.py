@@ -173,6 +173,7 @@ def test_a_seat_without_an_answer_forfeits_and_is_counted(serve: Any, what: str)
         # It is not asked to answer again as for an illegal move: it was tried as often as its own settings say.
         assert [turn.labels["answered"] for turn in episode.turns] == [False]
     assert metrics["player_unanswered_rate/tic_tac_toe/endpoint"] == 1
+    assert metrics["facts/tic_tac_toe/draw"] == 0
     assert metrics["player_illegal_rate/tic_tac_toe/endpoint"] == 1
     assert len(server.requests) == 4
 

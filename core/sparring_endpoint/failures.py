@@ -7,8 +7,7 @@ from typing import Any
 
 from pydantic import Field, model_validator
 
-from sparring.errors import SparringError
-from sparring.params import Params
+from sparring import Params, SparringError
 
 
 class FailureBound(Params):

@@ -16,9 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
-from sparring.errors import SparringError
-from sparring.interfaces import Sampling, Transcript
-from sparring.params import Params
+from sparring import Params, Sampling, SparringError, Transcript
 
 if TYPE_CHECKING:
     import httpx
