@@ -39,8 +39,14 @@ class HeadToHeadParams(Params):
         return self
 
     def contradictions(self, recipe: Recipe) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        for number, choice in enumerate(self.players):
+            try:
+                Held.by(choice.use, choice.make(), self.game.make())
+            except SparringError as error:
+                found.append((f"players.{number}", str(error)))
         known = ", ".join(recipe.policies)
-        return [
+        return found + [
             ("policies", f"no policy named '{name}' (there are: {known})")
             for name in self.policies
             if name not in recipe.policies
@@ -94,10 +100,13 @@ def score(episodes: Sequence[Episode], seats: Sequence[int]) -> dict[str, float]
     half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     mean = math.fsum(returns) / n
     variance = math.fsum((r - mean) ** 2 for r in returns) / max(1, n - 1)
-    illegal = sum(e.facts.get("offender") == seat for e, seat in zip(episodes, seats, strict=True)) / n
+    offenders = [(e.facts.get("offender"), seat) for e, seat in zip(episodes, seats, strict=True)]
     return {
         "win_rate": rate, "win_rate_low": centre - half, "win_rate_high": centre + half,
-        "mean_return": mean, "mean_return_error": z * math.sqrt(variance / n), "illegal_rate": illegal,
+        "mean_return": mean, "mean_return_error": z * math.sqrt(variance / n),
+        "illegal_rate": sum(offender == seat for offender, seat in offenders) / n,
+        # An endpoint that does not answer forfeits: what is won of it so says nothing about play.
+        "opponent_illegal_rate": sum(offender == 1 - seat for offender, seat in offenders) / n,
     }  # fmt: skip
 
 
