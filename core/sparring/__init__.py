@@ -17,6 +17,7 @@ from sparring.interfaces import (
     ModelSource,
     NeedsReference,
     Objective,
+    Opponent,
     OpponentSampler,
     Player,
     RecordBuilder,
@@ -26,6 +27,7 @@ from sparring.interfaces import (
     RunEnded,
     RunStarted,
     Sampling,
+    Speaker,
     StepEnded,
     Store,
     Table,
@@ -56,9 +58,9 @@ __version__ = "0.1.0"
 __all__ = [
     "AdvantageEstimator", "Chance", "Choice", "Completion", "DemonstrationRecord", "Episode", "Evaluator", "FreeText",
     "Game", "GameError", "GameInfo", "Generator", "Judge", "LoadedModel", "Match", "MatchObserver", "Metric",
-    "ModelContext", "ModelSource", "Move", "NeedsReference", "Objective", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
+    "ModelContext", "ModelSource", "Move", "NeedsReference", "Objective", "Opponent", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
     "PolicyGradientRecord", "PreferenceRecord", "RecipeError", "Record", "RecordBuilder", "RecordKind", "Register",
-    "Request", "RoleScheme", "RoleSpec", "RunEnded", "RunStarted", "Sampling", "SeededChance", "Span", "SparringError",
+    "Request", "RoleScheme", "RoleSpec", "RunEnded", "RunStarted", "Sampling", "SeededChance", "Span", "SparringError", "Speaker",
     "State", "StepEnded", "Store", "Table", "Task", "TaskSource", "Tracker", "Trajectory", "Transcript", "Turn", "Twin",
     "Verdict", "Voice", "component", "hookimpl", "random_action",
 ]  # fmt: skip

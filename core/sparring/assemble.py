@@ -13,6 +13,7 @@ from sparring.chat import ChatFormat
 from sparring.entry import Entry
 from sparring.errors import ModelError
 from sparring.examples import transcripts
+from sparring.game import Game
 from sparring.interfaces import (
     AdvantageEstimator,
     Judge,
@@ -129,7 +130,7 @@ def _entries(recipe: Recipe) -> list[Entry]:
                 name=entry.title,
                 game=game,
                 scheme=scheme,
-                roles=_roles(recipe, entry, [(role.name, role.trainable) for role in scheme.roles(game)]),
+                roles=_roles(recipe, entry, [(role.name, role.trainable) for role in scheme.roles(game)], game),
                 judges={name: choice.make() for name, choice in entry.judges.items()} if entry.judges else judges,
                 estimator=entry.advantage.make() if entry.advantage else estimator,
                 builder=entry.records.make() if entry.records else builder,
@@ -143,7 +144,7 @@ def _entries(recipe: Recipe) -> list[Entry]:
     return entries
 
 
-def _roles(recipe: Recipe, entry: PlayEntry, roles: list[tuple[str, bool]]) -> dict[str, Held]:
+def _roles(recipe: Recipe, entry: PlayEntry, roles: list[tuple[str, bool]], game: Game | None) -> dict[str, Held]:
     given = entry.roles if entry.roles is not None else recipe.roles
     default = next(iter(recipe.policies))
     held: dict[str, Held] = {}
@@ -152,5 +153,5 @@ def _roles(recipe: Recipe, entry: PlayEntry, roles: list[tuple[str, bool]]) -> d
         if isinstance(holder, str):
             held[role] = Held(holder, trained=trainable and recipe.policies[holder].trainable)
         else:
-            held[role] = Held(holder.use, player=holder.make())
+            held[role] = Held.by(holder.use, holder.make(), game)
     return held

@@ -167,12 +167,25 @@ class Conversation:
     ``row`` and ``trajectory`` are set by the table; -1 until it has done so.
     """
 
-    __slots__ = ("_ended", "_prompted", "_said", "_settled", "chat", "role", "row", "system", "tokens", "trajectory")
+    __slots__ = (
+        "_ended",
+        "_past",
+        "_prompted",
+        "_said",
+        "_settled",
+        "chat",
+        "role",
+        "row",
+        "system",
+        "tokens",
+        "trajectory",
+    )
 
     def __init__(self, chat: ChatFormat, role: str, system: str = "") -> None:
         self.chat, self.role, self.system = chat, role, system
         self.tokens: list[int] = []
         self.row = self.trajectory = -1
+        self._past: list[tuple[str, str]] = []  # what it was told and what it answered, for each answer
         self._said: list[str] = []  # since the last answer
         self._settled = 0  # tokens up to the end of the last answer
         self._ended = True  # does the last answer end its turn?
@@ -198,9 +211,19 @@ class Conversation:
             self._prompted = True
         return self.tokens
 
-    def add(self, tokens: Sequence[int], ended: bool) -> int:
-        """Append an answer, sampled or given, and return where it begins. ``ended``: its last token ends the turn."""
+    def transcript(self) -> list[tuple[str, str]]:
+        """The same as (role, text), up to what it answers next, with answers as the texts that they were."""
+        system = [("system", self.system)] if self.system else []
+        past = [message for told, said in self._past for message in (("user", told), ("assistant", said))]
+        return [*system, *past, ("user", "\n".join(self._said))]
+
+    def add(self, tokens: Sequence[int], ended: bool, text: str | None = None) -> int:
+        """Append an answer, sampled or given, and return where it begins. ``ended``: its last token ends the turn.
+
+        ``text`` is what the tokens say, if it is at hand.
+        """
         start = len(self.context())
+        self._past.append(("\n".join(self._said), self.chat.decode(tokens) if text is None else text))
         self.tokens.extend(tokens)
         self._settled = len(self.tokens)
         self._ended = ended
@@ -212,6 +235,6 @@ class Conversation:
         """A copy with its own tokens, of no row and no trajectory yet."""
         other = Conversation(self.chat, self.role, self.system)
         other.tokens = list(self.tokens)
-        other._said = list(self._said)
+        other._past, other._said = list(self._past), list(self._said)
         other._settled, other._ended, other._prompted = self._settled, self._ended, self._prompted
         return other

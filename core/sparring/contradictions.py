@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from sparring.errors import SparringError
 from sparring.params import Choice, did_you_mean
+from sparring.play import Held
 from sparring.sections import EvaluateSpec
 from sparring.yaml_source import KeyPath
 
@@ -64,6 +65,10 @@ def _role_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
         try:
             game = entry.game.make() if entry.game else None
             specs = {role.name: role.trainable for role in entry.scheme.make().roles(game)}
+            given = recipe.roles if entry.roles is None else entry.roles
+            for role in specs:
+                if isinstance(choice := given.get(role), Choice):
+                    Held.by(choice.use, choice.make(), game)
         except Exception as error:  # noqa: BLE001  # a plugin may raise anything
             broken = True
             told = error if isinstance(error, (SparringError, ValueError)) else repr(error)
@@ -73,7 +78,6 @@ def _role_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
             common += specs
         else:
             yield from _unknown_roles(entry.roles, list(specs), ("play", number, "roles"))
-        given = recipe.roles if entry.roles is None else entry.roles
         for role, trainable in specs.items():
             holder = given.get(role, default)
             trained |= trainable and isinstance(holder, str) and recipe.policies[holder].trainable

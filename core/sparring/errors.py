@@ -14,6 +14,7 @@
     ├── GameError           a game broke its own contract: a bug in the game, stops the run
     ├── EpisodeError        an episode failed; carries which, and the cause
     ├── JudgeError          a judge does not answer
+    ├── PlayerError         a player that speaks failed, or has failed too often
     ├── EstimatorError      an advantage estimator broke its contract
     ├── GenerationError     the generator failed
     └── NumericsError       NaN or infinity; names step, tensor, episode and turn
@@ -95,6 +96,10 @@ class EpisodeError(SparringError):
 
 
 class JudgeError(SparringError):
+    pass
+
+
+class PlayerError(SparringError):
     pass
 
 

@@ -142,6 +142,27 @@ class Player(Protocol):
         ...
 
 
+@runtime_checkable
+class PlaysGame(Protocol):
+    """A player that needs the rules beside the state, or that plays only some games."""
+
+    def playing(self, game: Game) -> Player:
+        """The player of this game, asked for before a match of it begins. Raises `SparringError` if it cannot play it."""
+        ...
+
+
+@runtime_checkable
+class Speaker(Player, Protocol):
+    """A player that is asked as a policy is, by what its seat has been told, and not for a move on a state: so it holds any role."""
+
+    def answer(self, transcripts: Sequence[Transcript]) -> Sequence[str | None]:
+        """The whole answer to each, None if there is none; the turn is then empty and has the label ``answered`` false.
+
+        Asked for all seats that wait at once. What it raises stops the run.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """What a judge says: a value for each player or item it was asked about, or a label."""
@@ -176,19 +197,24 @@ class AdvantageEstimator(Protocol):
         ...
 
 
+# Who sits on a seat: None is the policy as it is now, the only one that is trained; a number one of its past versions;
+# a name another policy of the recipe as it is now; or a player, with the name to show it by.
+Opponent = int | str | tuple[str, Player] | None
+
+
 class OpponentSampler(Protocol):
-    """Which version of a policy sits on each seat that the recipe gives to that policy."""
+    """Who sits on each seat that the recipe gives to a policy. One sampler serves all policies; it is told which one asks."""
 
-    def assign(self, roles: Sequence[str], version: int, chance: Chance) -> dict[str, int | None]:
-        """For each role the version that holds it, or None for the policy as it is now (the only one that is trained)."""
+    def assign(self, policy: str, roles: Sequence[str], version: int, chance: Chance) -> Mapping[str, Opponent]:
+        """Who holds each of the ``roles`` of ``policy``, which has been trained up to ``version``."""
         ...
 
-    def members(self) -> Sequence[int]:
-        """The versions it may still ask for; their weights are kept."""
+    def members(self, policy: str) -> Sequence[int]:
+        """The versions of the policy it may still ask for; their weights are kept."""
         ...
 
-    def step_ended(self, version: int) -> None:
-        """``version`` has just been trained. Afterwards `members` may include it."""
+    def step_ended(self, policy: str, version: int) -> None:
+        """``version`` of the policy has just been trained. Afterwards `members` may include it."""
         ...
 
 

@@ -38,6 +38,14 @@ CORE: tuple[Metric, ...] = (
     Metric("advantage/*/*/std", "reward", "Standard deviation of the same advantages."),
     Metric("illegal_rate/*", "share", "Share of the game's turns that were no legal move."),
     Metric("illegal_rate/*/*", "share", "The same of one role's turns."),
+    Metric(
+        "player_unanswered_rate/*/*",
+        "share",
+        "Share of the turns of a player outside the run, such as a model behind a URL, that it did not answer.",
+    ),
+    Metric(
+        "player_illegal_rate/*/*", "share", "Share of the same turns that were no legal move, unanswered ones included."
+    ),
     Metric("facts/*/*", "", "Mean of a number that the game's scheme noted, over the episodes that have it."),
     Metric("truncated_rate/*", "share", "Share of the game's turns cut off by max_tokens."),
     Metric("turns_per_episode/*", "turns", "Mean number of turns in an episode of the game."),

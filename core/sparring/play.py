@@ -18,16 +18,18 @@ from typing import Any
 
 from sparring.chance import Chance, SeededChance, key_of
 from sparring.chat import ChatFormat, Conversation
-from sparring.errors import EpisodeError, GameError, GenerationError, JudgeError, SparringError
+from sparring.errors import EpisodeError, GameError, GenerationError, JudgeError, PlayerError, SparringError
 from sparring.game import Game, State
 from sparring.interfaces import (
     Completion,
     Generator,
     Judge,
     Player,
+    PlaysGame,
     Request,
     RoleScheme,
     Sampling,
+    Speaker,
     Transcript,
     Verdict,
 )
@@ -45,6 +47,11 @@ class Held:
     version: int = -1
     player: Player | None = None
     trained: bool = False
+
+    @classmethod
+    def by(cls, name: str, player: Player, game: Game | None) -> Held:
+        """By a player of ``game``. Raises `SparringError` if it cannot play it."""
+        return cls(name, player=player.playing(game) if game and isinstance(player, PlaysGame) else player)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +93,13 @@ class _Asked:
     request: Request
     episode: int
     future: asyncio.Future[Completion]
+
+
+@dataclass(slots=True)
+class _Spoken:
+    speaker: Speaker
+    transcript: Transcript
+    future: asyncio.Future[str | None]
 
 
 @dataclass(slots=True)
@@ -153,6 +167,11 @@ class EpisodeTable:
         forks = [conversation] if n == 1 else [conversation.fork() for _ in range(n)]
         number = len(self.episode.turns)
         if held.player is not None:
+            if isinstance(held.player, Speaker):
+                waiting = [self._hall.ask_speaker(held.player, fork.transcript()) for fork in forks]
+                return [
+                    self._spoken(held, role, fork, await said, tag) for fork, said in zip(forks, waiting, strict=True)
+                ]
             if state is None:
                 raise SparringError(f"role {role!r} is held by the player {held.name!r}, which needs a state to act on")
             player = self.game.info.roles.index(role)
@@ -194,6 +213,12 @@ class EpisodeTable:
             turns.append(self._take(held, role, fork, span, fork.chat.decode(done.tokens), ended, tag))
         return turns
 
+    def _spoken(self, held: Held, role: str, conversation: Conversation, said: str | None, tag: str) -> Turn:
+        text = said or ""
+        turn = self._take(held, role, conversation, Span("given", conversation.chat.answer(text)), text, True, tag)
+        turn.labels["answered"] = said is not None
+        return turn
+
     def give(self, role: str, conversation: Conversation, text: str) -> Turn:
         held = self._holder(role)
         turn = self._take(held, role, conversation, Span("given", conversation.chat.answer(text)), text, True, "")
@@ -206,7 +231,7 @@ class EpisodeTable:
         self, held: Held, role: str, conversation: Conversation, span: Span, text: str, ended: bool, tag: str
     ) -> Turn:
         row = self._seat(conversation)
-        start = conversation.add(span.tokens, ended)
+        start = conversation.add(span.tokens, ended, text)
         public, private = split(text)
         turn = Turn(
             role, held.name, held.version, conversation.row, start, [span], text, public, private,
@@ -259,6 +284,7 @@ class Hall:
     sampled_tokens: int = 0
     _asked: list[_Asked] = field(default_factory=list)
     _judgements: list[_Judgement] = field(default_factory=list)
+    _speakers: list[_Spoken] = field(default_factory=list)
     _key: tuple[object, ...] = ()  # of what is being played, for the noise of judges' questions
     _voiced: int = 0
 
@@ -271,6 +297,11 @@ class Hall:
     def ask(self, request: Request, episode: int) -> asyncio.Future[Completion]:
         future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
         self._asked.append(_Asked(request, episode, future))
+        return future
+
+    def ask_speaker(self, speaker: Speaker, transcript: Transcript) -> asyncio.Future[str | None]:
+        future: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._speakers.append(_Spoken(speaker, transcript, future))
         return future
 
     def ask_judge(self, judge: Judge, fields: Mapping[str, Any], episode: int) -> asyncio.Future[Verdict]:
@@ -306,10 +337,11 @@ class Hall:
         """Play ``plans`` to their end; episodes come back in the order of their plans.
 
         Whenever an episode has ended ``more(finished)`` may add plans. An episode that raises is kept with its
-        ``error``; a `GameError` or a generator's failure stops everything, since it would come again.
+        ``error``; a `GameError` or the failure of a generator or a speaker stops everything, since it would come again.
         """
         self._asked.clear()
         self._judgements.clear()
+        self._speakers.clear()
         self._key, self._voiced = (*plans[0].key, "step", step) if plans else (), 0
         selector = _IdleSelector(self._answer)
         loop = asyncio.SelectorEventLoop(selector)
@@ -358,6 +390,8 @@ class Hall:
         if at_once:
             self._judgements = [j for j in self._judgements if getattr(j.judge, "scope", "item") != "item"]
             self._decide(at_once)
+        elif self._speakers:
+            self._speak()
         elif self._asked:
             self._complete()
         elif self._judgements:
@@ -379,6 +413,27 @@ class Hall:
             for j, verdict in zip(mine, verdicts, strict=True):
                 if not j.future.done():
                     j.future.set_result(verdict)
+
+    def _speak(self) -> None:
+        waiting, self._speakers = self._speakers, []
+        for number, speaker in {id(w.speaker): w.speaker for w in waiting}.items():
+            mine = [w for w in waiting if id(w.speaker) == number]
+            try:
+                answers = list(zip(mine, speaker.answer([w.transcript for w in mine]), strict=True))
+            except Exception as error:  # noqa: BLE001  # a plugin may raise anything
+                told = (
+                    error
+                    if isinstance(error, SparringError)
+                    else f"the player {type(speaker).__name__} failed: {error!r}"
+                )
+                failure = PlayerError(str(told))
+                failure.__cause__ = error
+                for w in mine:
+                    _fail(w.future, failure)
+                continue
+            for w, answer in answers:
+                if not w.future.done():
+                    w.future.set_result(answer)
 
     def _complete(self) -> None:
         # Those that began first come first, so that episodes end, and their place is free, before others begin.
@@ -407,7 +462,7 @@ def _fail(future: asyncio.Future[Any], error: SparringError) -> None:
 async def _play_one(plan: EpisodePlan, table: EpisodeTable) -> None:
     try:
         await plan.scheme.play(table)
-    except (GameError, GenerationError, JudgeError) as error:
+    except (GameError, GenerationError, JudgeError, PlayerError) as error:
         raise type(error)(f"episode {plan.number} of {plan.title} (start {plan.start}): {error}") from error
     except Exception as error:  # noqa: BLE001  # so may a scheme
         table.episode.error = str(error) if isinstance(error, EpisodeError) else f"{type(error).__name__}: {error}"

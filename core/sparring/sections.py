@@ -61,7 +61,8 @@ Judges = dict[str, Annotated[Choice[Judge], component("judge")]]
 Advantage = Annotated[Choice[AdvantageEstimator], component("estimator")]
 Builder = Annotated[Choice[RecordBuilder], component("builder")]
 Loss = Annotated[Choice[Objective], component("objective")]
-Roles = dict[str, Annotated[str | Choice[Player], PlainValidator(_holder), PlainSerializer(_written)]]
+Holder = Annotated[str | Choice[Player], PlainValidator(_holder), PlainSerializer(_written)]
+Roles = dict[str, Holder]
 # A policy's name becomes a folder and a segment of metric names.
 PolicyName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
 

@@ -177,9 +177,14 @@ class Trainer:
             if not mine:
                 continue
             chance = SeededChance(self.recipe.train.seed, "opponents", number, policy)
-            for role, version in self.opponents.assign(mine, self.learners[policy].version, chance).items():
-                if version is not None:
-                    holders[role] = self.pool.held(policy, version)
+            assigned = self.opponents.assign(policy, mine, self.learners[policy].version, chance)
+            for role, opponent in assigned.items():
+                if isinstance(opponent, int):
+                    holders[role] = self.pool.held(policy, opponent)
+                elif isinstance(opponent, str):
+                    holders[role] = Held(opponent)
+                elif opponent is not None:
+                    holders[role] = Held.by(*opponent, entry.game)
         version = self.counters.step - 1
         return {
             role: Held(held.name, version, trained=held.trained) if held.name in self.learners else held
@@ -280,9 +285,9 @@ class Trainer:
         return parts
 
     def _publish(self, refresh: Sequence[str]) -> None:
-        self.opponents.step_ended(self.counters.step)
         for name, learner in self.learners.items():
             learner.step_ended(self.counters.step)
+            self.opponents.step_ended(name, self.counters.step)
             if name in refresh:
                 learner.keep_reference()
             self.generator.publish(name, learner.loaded)
@@ -291,9 +296,9 @@ class Trainer:
     def _keep_members(self) -> None:
         """Versions that opponents or evaluators may still ask for stay in the pool."""
         watching = [members() for e, _ in self.evaluators if (members := getattr(e, "members", None))]
-        wanted = sorted({*self.opponents.members(), *(version for versions in watching for version in versions)})
+        watched = {version for versions in watching for version in versions}
         for name, learner in self.learners.items():
-            self.pool.keep(name, learner, wanted)
+            self.pool.keep(name, learner, sorted({*self.opponents.members(name), *watched}))
 
     # ---- measure -------------------------------------------------------------------------------------------------------
 
@@ -327,6 +332,12 @@ class Trainer:
                 metrics[f"illegal_rate/{game}"] = illegal / len(turns)
                 metrics[f"truncated_rate/{game}"] = sum(turn.finish == "length" for turn in turns) / len(turns)
                 metrics[f"completion_tokens/{game}"] = sum(turn.tokens for turn in turns) / len(turns)
+            spoken = [turn for episode in played for turn in episode.turns if "answered" in turn.labels]
+            for holder in sorted({turn.holder for turn in spoken}):
+                theirs = [turn for turn in spoken if turn.holder == holder]
+                for name, label in (("unanswered", "answered"), ("illegal", "legal")):
+                    share = sum(turn.labels.get(label) is False for turn in theirs) / len(theirs)
+                    metrics[f"player_{name}_rate/{game}/{holder}"] = share
             for role in sorted({turn.role for turn in turns}):
                 mine = [turn for turn in turns if turn.role == role]
                 illegal = sum(turn.labels.get("legal") is False for turn in mine)

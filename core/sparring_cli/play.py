@@ -5,12 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Annotated, Any
 
 import click
+from pydantic import ValidationError
 
 from sparring.chance import Chance
 from sparring.game import Move, State, random_action
+from sparring.interfaces import Player
+from sparring.params import Choice, Params, component
 from sparring.recipe import RecipeSource, load_recipe
+from sparring.registry import Registry
+from sparring.yaml_source import read_value
 from sparring_cli.options import host_options, load_host
 
 
@@ -57,7 +63,7 @@ def _tried(state: State, player: int, text: str, chance: Chance) -> Move:
     default="random",
     show_default=True,
     metavar="RUN|PLAYER",
-    help="A run folder, or the name of a player.",
+    help="A run folder, or a player as a recipe names one: mcts, or '{use: mcts, simulations: 1000}'.",
 )
 @click.option(
     "--seat", type=int, default=0, show_default=True, help="Your seat in the first match; seats are swapped after each."
@@ -79,7 +85,8 @@ def play(
     from sparring.play import Held
 
     host = load_host(plugins, blocked)
-    source, model = _setting(game, against, host.registry.names("player"))
+    player = _player(against, host.registry)
+    source, model = _setting(game, against, player, host.registry.names("player"))
     game_sets = tuple(f"play.0.game.{item}" for item in sets)
     recipe = load_recipe(source, host.registry, sets=(*game_sets, *model))
     trainer = assemble(recipe)
@@ -89,9 +96,9 @@ def play(
     roles = entry.game.info.roles
     if not 0 <= seat < len(roles):
         raise click.UsageError(f"--seat is 0 to {len(roles) - 1} in {game}; got {seat}")
-    component = host.registry.find("player", against)
-    if component is not None:
-        opponent = Held(against, player=component.factory(component.params()))
+    if player is not None:
+        opponent = Held.by(player.use, player.make(), entry.game)
+        against = player.use
     else:
         opponent = Held(next(iter(recipe.policies)))
     total = 0.0
@@ -117,9 +124,29 @@ def play(
         )
 
 
-def _setting(game: str, against: str, players: list[str]) -> tuple[RecipeSource, tuple[str, ...]]:
+class _Against(Params):
+    """`--against`, if it is a player."""
+
+    against: Annotated[Choice[Player], component("player")]
+
+
+def _player(against: str, registry: Registry) -> Choice[Player] | None:
+    """The player that is named, or written out as in a recipe; None if it is neither."""
+    written: Any = against
+    if against.startswith("{"):
+        written = read_value(against, "--against")
+    elif registry.find("player", against) is None:
+        return None
+    try:
+        return _Against.model_validate({"against": written}, context={"registry": registry}).against
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, line['loc'][1:]))} {line['msg']}".strip() for line in error.errors())
+        raise click.UsageError(f"--against {against}: {told}") from error
+
+
+def _setting(game: str, against: str, player: object, players: list[str]) -> tuple[RecipeSource, tuple[str, ...]]:
     """A recipe whose first entry is the game, and the settings that load the opponent's weights."""
-    if against in players:
+    if player is not None:
         # Nothing is trained; the policy is there because somebody's tokens must hold the conversations.
         small = "{use: tiny, warmup_steps: 0}"
         text = (

@@ -34,6 +34,10 @@ def sparring_register_evaluators(register: Register[Evaluator]) -> None:
             Metric("eval/head_to_head/*/*/mean_return", chips, "Mean return per match."),
             Metric("eval/head_to_head/*/*/mean_return_error", chips, "Half the width of its 95 % interval."),
             Metric("eval/head_to_head/*/*/illegal_rate", "share", "Matches lost by an illegal move."),
+            Metric(
+                "eval/head_to_head/*/*/opponent_illegal_rate", "share",
+                "Matches that the opponent lost so, or by not answering: what is won of it then says little.",
+            ),
         ],
     )  # fmt: skip
     register(

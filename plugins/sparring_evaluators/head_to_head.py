@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, model_validator
 
@@ -12,6 +12,9 @@ from sparring import Choice, Episode, Game, ModelContext, Params, Player, Sparri
 from sparring.evaluation import Evaluation
 from sparring.interfaces import ModelSource
 from sparring.play import Held
+
+if TYPE_CHECKING:
+    from sparring.recipe import Recipe
 
 
 class HeadToHeadParams(Params):
@@ -23,14 +26,31 @@ class HeadToHeadParams(Params):
         default_factory=dict,
         description="Opponents with weights of their own, by the name to log them under: a folder, a run, a checkpoint.",
     )
+    policies: list[str] = Field(
+        default_factory=list, description="Opponents that are other policies of the recipe, as they are now."
+    )
     episodes: int = Field(200, ge=2, description="Matches against each opponent, half in either seat.")
     policy: str = Field("", description="Which policy; empty for the first trainable one.")
 
     @model_validator(mode="after")
     def _somebody(self) -> HeadToHeadParams:
-        if not self.players and not self.models:
-            raise ValueError("names no opponent; give 'players', 'models' or both")
+        if not self.players and not self.models and not self.policies:
+            raise ValueError("names no opponent; give 'players', 'models' or 'policies'")
         return self
+
+    def contradictions(self, recipe: Recipe) -> list[tuple[str, str]]:
+        found: list[tuple[str, str]] = []
+        for number, choice in enumerate(self.players):
+            try:
+                Held.by(choice.use, choice.make(), self.game.make())
+            except SparringError as error:
+                found.append((f"players.{number}", str(error)))
+        known = ", ".join(recipe.policies)
+        return found + [
+            ("policies", f"no policy named '{name}' (there are: {known})")
+            for name in self.policies
+            if name not in recipe.policies
+        ]
 
 
 class HeadToHead:
@@ -47,11 +67,12 @@ class HeadToHead:
 
     def evaluate(self, run: Evaluation) -> Mapping[str, float]:
         policy = self.params.policy or run.policies[0]
-        opponents = {choice.use: Held(choice.use, player=choice.make()) for choice in self.params.players}
+        opponents = {choice.use: Held.by(choice.use, choice.make(), self._game) for choice in self.params.players}
         for name, choice in self.params.models.items():
             if name not in self._loaded:
                 self._loaded[name] = choice.make().load(ModelContext(run.seed, _no_examples))
             opponents[name] = run.publish(name, self._loaded[name])
+        opponents |= {name: run.held(name) for name in self.params.policies}
         found: dict[str, float] = {}
         for name, opponent in opponents.items():
             seats = [i % 2 for i in range(self.params.episodes)]
@@ -79,10 +100,13 @@ def score(episodes: Sequence[Episode], seats: Sequence[int]) -> dict[str, float]
     half = z * math.sqrt(rate * (1 - rate) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     mean = math.fsum(returns) / n
     variance = math.fsum((r - mean) ** 2 for r in returns) / max(1, n - 1)
-    illegal = sum(e.facts.get("offender") == seat for e, seat in zip(episodes, seats, strict=True)) / n
+    offenders = [(e.facts.get("offender"), seat) for e, seat in zip(episodes, seats, strict=True)]
     return {
         "win_rate": rate, "win_rate_low": centre - half, "win_rate_high": centre + half,
-        "mean_return": mean, "mean_return_error": z * math.sqrt(variance / n), "illegal_rate": illegal,
+        "mean_return": mean, "mean_return_error": z * math.sqrt(variance / n),
+        "illegal_rate": sum(offender == seat for offender, seat in offenders) / n,
+        # An endpoint that does not answer forfeits: what is won of it so says nothing about play.
+        "opponent_illegal_rate": sum(offender == 1 - seat for offender, seat in offenders) / n,
     }  # fmt: skip
 
 

@@ -228,11 +228,30 @@ class KuhnState:
         passive, active = self.legal_actions(player)
         return {passive: 1 - betting, active: betting}
 
-    def deal(self) -> None:
-        """Begin the hand: antes, cards, and what each player is told."""
+    def resample(self, player: int, chance: Chance) -> KuhnState:
+        """The same hand with another card for the opponent, each of the two that are left equally likely."""
+        if self.game.params.rounds > 1:
+            raise SparringError(
+                f"a match of Kuhn poker with rounds: {self.game.params.rounds} cannot be drawn anew: what the opponent was told of earlier "
+                "hands is not known; only a single hand can"
+            )
+        # By playing it again, so that the opponent has been told what it would have been with that card.
+        state = KuhnState(self.game, chance)
+        mine = self.cards[player]
+        other = chance.pick([card for card in CARDS if card != mine])
+        state.deal((mine, other) if player == 0 else (other, mine))
+        for said in self.history:
+            actor = state._actor()
+            state.apply({actor: state._choices()[said == "b"]})
+        return state
+
+    def deal(self, cards: tuple[str, str] | None = None) -> None:
+        """Begin the hand: antes, cards (drawn if not given), and what each player is told."""
         self.history, self.paid = "", [0, 0]
-        first = self.chance.pick(CARDS)
-        self.cards = [first, self.chance.pick([card for card in CARDS if card != first])]
+        if cards is None:
+            first = self.chance.pick(CARDS)
+            cards = first, self.chance.pick([card for card in CARDS if card != first])
+        self.cards = list(cards)
         game, words = self.game, self.game.words
         news: tuple[list[str], list[str]] = ([], [])
         for player in (0, 1):

@@ -56,10 +56,10 @@ class Classifier:
         detail: dict[str, float] = {}
         for name, probability in probabilities.items():
             if not math.isfinite(probability):
-                return self._failures.failed(f"the probability of {name} is {probability}")
+                return self._failures.verdict(f"the probability of {name} is {probability}")
             detail[name] = float(probability >= self.params.questions[name].threshold)
             detail[f"{name}_probability"] = probability
-        self._failures.judged()
+        self._failures.worked()
         return Verdict(detail=detail)
 
     def _probabilities(self, question: ClassifierQuestion, items: Sequence[Mapping[str, Any]]) -> list[float]:

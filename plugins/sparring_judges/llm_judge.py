@@ -15,7 +15,7 @@ from pydantic import Field, model_validator
 
 from sparring import Params, Sampling, SparringError, Transcript, Verdict, Voice
 from sparring.thoughts import split
-from sparring_judges.endpoint import Endpoint, EndpointParams, NoAnswerError
+from sparring_endpoint import Endpoint, EndpointParams, NoAnswerError
 from sparring_judges.failures import FailureParams, Failures
 from sparring_judges.guard import guard_verdict
 from sparring_judges.templates import fill
@@ -118,8 +118,8 @@ class LlmJudge:
             verdict = self._labels(said) if self.params.reads == "labels" else self._score(said)
         except NoAnswerError as error:
             neutral = self.params.neutral_score
-            return self._failures.failed(str(error), () if neutral is None else (neutral,))
-        self._failures.judged()
+            return self._failures.verdict(str(error), () if neutral is None else (neutral,))
+        self._failures.worked()
         return verdict
 
     def _labels(self, said: str) -> Verdict:

@@ -7,10 +7,14 @@ from sparring import OpponentSampler, Register, hookimpl
 def sparring_register_opponent_samplers(register: Register[OpponentSampler]) -> None:
     from sparring_opponents.current import Current, CurrentParams
     from sparring_opponents.delayed import Delayed, DelayedParams
+    from sparring_opponents.exploiter import Exploiter, ExploiterParams
+    from sparring_opponents.fixed import Fixed, FixedParams
     from sparring_opponents.prioritized import Prioritized, PrioritizedParams
     from sparring_opponents.uniform_pool import UniformPool, UniformPoolParams
 
     register("current", Current, CurrentParams)
     register("delayed", Delayed, DelayedParams)
+    register("exploiter", Exploiter, ExploiterParams)
+    register("fixed", Fixed, FixedParams)
     register("prioritized", Prioritized, PrioritizedParams)
     register("uniform_pool", UniformPool, UniformPoolParams)

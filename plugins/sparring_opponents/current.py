@@ -17,11 +17,11 @@ class Current:
     def __init__(self, params: CurrentParams) -> None:
         pass
 
-    def assign(self, roles: Sequence[str], version: int, chance: Chance) -> dict[str, int | None]:
+    def assign(self, policy: str, roles: Sequence[str], version: int, chance: Chance) -> dict[str, int | None]:
         return dict.fromkeys(roles)
 
-    def members(self) -> list[int]:
+    def members(self, policy: str) -> list[int]:
         return []
 
-    def step_ended(self, version: int) -> None:
+    def step_ended(self, policy: str, version: int) -> None:
         pass

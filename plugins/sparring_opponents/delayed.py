@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,20 +28,20 @@ class Delayed:
 
     def __init__(self, params: DelayedParams) -> None:
         self.params = params
-        self._member = 0
+        self._member: defaultdict[str, int] = defaultdict(int)  # by policy
 
-    def assign(self, roles: Sequence[str], version: int, chance: Chance) -> dict[str, int | None]:
-        return opposite(self._member, roles, self.params.seat, chance)
+    def assign(self, policy: str, roles: Sequence[str], version: int, chance: Chance) -> dict[str, int | None]:
+        return opposite(self._member[policy], roles, self.params.seat, chance)
 
-    def members(self) -> list[int]:
-        return [self._member]
+    def members(self, policy: str) -> list[int]:
+        return [self._member[policy]]
 
-    def step_ended(self, version: int) -> None:
+    def step_ended(self, policy: str, version: int) -> None:
         if self.params.every is not None and version % self.params.every == 0:
-            self._member = version
+            self._member[policy] = version
 
     def state_dict(self) -> dict[str, Any]:
-        return {"member": self._member}
+        return {"member": dict(self._member)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._member = int(state["member"])
+        self._member = defaultdict(int, state["member"])

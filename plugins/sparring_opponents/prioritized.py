@@ -7,6 +7,7 @@ are about as strong. The idea is AlphaStar's (Vinyals et al., 2019); the constan
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 from typing import Any, Literal
@@ -44,38 +45,43 @@ class Prioritized:
 
     def __init__(self, params: PrioritizedParams) -> None:
         self.params = params
-        self._won: dict[int, float] = {0: 0.5}
+        # By policy, the share of matches won against each of its members: what one policy beats, another may not.
+        self._won: defaultdict[str, dict[int, float]] = defaultdict(lambda: {0: 0.5})
 
     def weight(self, won: float) -> float:
         """Of a member against which this share is won."""
         hard = self.params.weighting == "hard"
         return max(self.params.floor, (1 - won) ** self.params.power if hard else won * (1 - won))
 
-    def assign(self, roles: Sequence[str], version: int, chance: Chance) -> dict[str, int | None]:
-        weights = [self.weight(won) for won in self._won.values()]
+    def assign(self, policy: str, roles: Sequence[str], version: int, chance: Chance) -> dict[str, int | None]:
+        members = self._won[policy]
+        weights = [self.weight(won) for won in members.values()]
         share = (1 - self.params.self_play) / sum(weights)
-        opponent = chance.pick([None, *self._won], [self.params.self_play, *(share * weight for weight in weights)])
+        opponent = chance.pick([None, *members], [self.params.self_play, *(share * weight for weight in weights)])
         return opposite(opponent, roles, self.params.seat, chance)
 
     def matches_ended(self, matches: Sequence[Match]) -> None:
         for match in matches:
             total = fmean(match.returns.values())
             score = 0.5 if total == 0 else float(total > 0)
-            if match.opponent in self._won:
+            won = self._won[match.policy]
+            if match.opponent in won:
                 kept = self.params.memory
-                self._won[match.opponent] = kept * self._won[match.opponent] + (1 - kept) * score
+                won[match.opponent] = kept * won[match.opponent] + (1 - kept) * score
 
-    def members(self) -> list[int]:
-        return list(self._won)
+    def members(self, policy: str) -> list[int]:
+        return list(self._won[policy])
 
-    def step_ended(self, version: int) -> None:
+    def step_ended(self, policy: str, version: int) -> None:
         if version % self.params.every == 0:
-            if len(self._won) == self.params.size:
-                del self._won[max(self._won, key=lambda member: (self._won[member], -member))]
-            self._won[version] = 0.5
+            won = self._won[policy]
+            if len(won) == self.params.size:
+                del won[max(won, key=lambda member: (won[member], -member))]
+            won[version] = 0.5
 
     def state_dict(self) -> dict[str, Any]:
-        return {"won": [[version, won] for version, won in self._won.items()]}
+        return {"won": {policy: list(won.items()) for policy, won in self._won.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._won = {int(version): float(won) for version, won in state["won"]}
+        for policy, won in state["won"].items():
+            self._won[policy] = {int(version): float(share) for version, share in won}

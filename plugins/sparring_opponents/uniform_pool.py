@@ -5,6 +5,7 @@ SPIRAL's later port keeps 25 versions, adds one every 5 updates, and draws evenl
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
@@ -26,24 +27,23 @@ class UniformPool:
 
     def __init__(self, params: UniformPoolParams) -> None:
         self.params = params
-        self._members: list[int] = []
+        self._members: defaultdict[str, list[int]] = defaultdict(list)  # by policy
 
-    def assign(self, roles: Sequence[str], version: int, chance: Chance) -> dict[str, int | None]:
-        choices: list[int | None] = [
-            *self._members,
-            *([None] if self.params.include_current or not self._members else []),
-        ]
+    def assign(self, policy: str, roles: Sequence[str], version: int, chance: Chance) -> dict[str, int | None]:
+        choices: list[int | None] = [*self._members[policy]]
+        if self.params.include_current or not choices:
+            choices.append(None)
         return opposite(chance.pick(choices), roles, self.params.seat, chance)
 
-    def members(self) -> list[int]:
-        return list(self._members)
+    def members(self, policy: str) -> list[int]:
+        return list(self._members[policy])
 
-    def step_ended(self, version: int) -> None:
+    def step_ended(self, policy: str, version: int) -> None:
         if version % self.params.every == 0:
-            self._members = [*self._members, version][-self.params.size :]
+            self._members[policy] = [*self._members[policy], version][-self.params.size :]
 
     def state_dict(self) -> dict[str, Any]:
-        return {"members": list(self._members)}
+        return {"members": {policy: list(versions) for policy, versions in self._members.items()}}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self._members = [int(version) for version in state["members"]]
+        self._members = defaultdict(list, {policy: list(kept) for policy, kept in state["members"].items()})

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 from pydantic import Field
 
-from sparring import Chance, Params, SparringError, State
+from sparring import Chance, Game, Params, Player, SeededChance, SparringError, State
 
 
 @runtime_checkable
@@ -34,6 +34,12 @@ class Equilibrium:
 
     def __init__(self, params: EquilibriumParams) -> None:
         self.params = params
+
+    def playing(self, game: Game) -> Player:
+        chance = SeededChance("equilibrium")
+        state = game.new_state(chance)
+        self.act(state.to_act()[0], state, chance)
+        return self
 
     def act(self, player: int, state: State, chance: Chance) -> str:
         if not isinstance(state, Solved):

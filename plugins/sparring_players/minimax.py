@@ -8,21 +8,12 @@ each equally often, which keeps matches against it from being all the same.
 from __future__ import annotations
 
 import math
-from typing import Protocol, runtime_checkable
 
-from sparring import Chance, GameInfo, Params, SparringError, State
+from sparring import Chance, Game, GameInfo, Params, Player, SparringError, State
 
 
 class MinimaxParams(Params):
     """It has no parameters."""
-
-
-@runtime_checkable
-class Informed(Protocol):
-    """A state that says which game it is of."""
-
-    @property
-    def info(self) -> GameInfo: ...
 
 
 class Minimax:
@@ -32,26 +23,25 @@ class Minimax:
         self.params = params
         self._best: dict[tuple[str, str], list[str]] = {}  # (game, snapshot) -> the best moves
 
+    def playing(self, game: Game) -> Player:
+        _require_playable(game.info)
+        return self
+
     def act(self, player: int, state: State, chance: Chance) -> str:
-        if not isinstance(state, Informed):
-            raise SparringError(
-                "the player minimax must know that nothing is hidden: the game's states need a property info"
-            )
         info = state.info
-        if (
-            info.players != 2
-            or not info.perfect_information
-            or info.simultaneous
-            or info.utility not in ("zero", "constant")
-        ):
-            raise SparringError(
-                f"the player minimax plays two-player zero-sum games of perfect information, one move at a time; "
-                f"{info.name} is none"
-            )
+        _require_playable(info)
         key = (info.name, state.snapshot())
         if key not in self._best:
             self._best[key] = _best_moves(state, player)
         return chance.pick(self._best[key])
+
+
+def _require_playable(info: GameInfo) -> None:
+    two = info.players == 2 and info.utility in ("zero", "constant")
+    if not two or not info.perfect_information or info.simultaneous:
+        raise SparringError(
+            f"the player minimax plays two-player zero-sum games of perfect information, one move at a time; {info.name} is none"
+        )
 
 
 def _best_moves(state: State, player: int) -> list[str]:

@@ -150,6 +150,7 @@ class TurnBased:
         table.note(
             returns=list(outcome.returns),
             kinds=list(outcome.kinds),
+            draw=all(kind == "draw" for kind in outcome.kinds),
             offender=outcome.offender,
             reason=outcome.reason,
             moves=moves,
@@ -174,6 +175,11 @@ class TurnBased:
         """Apply the answers, asking again for illegal ones. An outcome is a forfeit."""
         for attempt in range(self.params.retries + 1):
             last.update(answers)
+            silent = [p for p, turn in answers.items() if turn.labels.get("answered") is False]
+            if silent:
+                for p in silent:
+                    table.label(answers[p], legal=False)
+                return Outcome.forfeit(info, silent[0], f"{info.roles[silent[0]]}: it did not answer"), {}
             texts = {p: self.move_text(turn.public) for p, turn in answers.items()}
             read: dict[int, Move] = state.apply(texts)
             wrong = {p: move for p, move in read.items() if not move.legal}

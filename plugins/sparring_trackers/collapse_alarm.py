@@ -1,7 +1,7 @@
 """The tracker `collapse_alarm`: says when a run stops learning in one of the ways in which self-play does.
 
 Answers shrink to nothing while the gradient dies (SPIRAL's ablation without role-conditioned baselines), illegal moves come back,
-every group ends alike so that nothing is left to learn from, or the policy goes on beating itself while it loses to
+every group ends alike so that nothing is left to learn from, every match ends in a draw, or the policy goes on beating itself while it loses to
 opponents that do not change. Each is a comparison of a metric's last steps with its first or its best ones.
 """
 
@@ -32,6 +32,13 @@ class CollapseAlarmParams(Params):
     )
     illegal: float = Field(0.2, gt=0, le=1, description="By how much illegal moves may become more frequent (ours).")
     zero_advantage: float = Field(0.95, gt=0, le=1, description="Most turns without any advantage (ours).")
+    draw: float = Field(
+        0.95,
+        gt=0,
+        le=1,
+        description="Most matches that end in a draw, if fewer did at first; 1: any number, for games that end so "
+        "with good play (ours).",
+    )
     win_rate: float = Field(
         0.15, gt=0, le=1, description="How far a win rate against a fixed opponent may fall below its best (ours)."
     )
@@ -74,12 +81,13 @@ class _Series:
         return self.total / self.count
 
 
+DRAWS = "facts/*/draw"
 WIN_RATES = "eval/head_to_head/*/win_rate"
 
 
 class CollapseAlarm:
     """Tells, with the numbers, when learning collapses: answers shrink, gradients vanish, illegal moves return, every advantage is
-    zero, or fixed opponents win again.
+    zero, every match ends in a draw, or fixed opponents win again.
 
     An alarm is told once and again only after it has been silent. All are kept in the run folder's ``alarms.jsonl``. After a
     resume the earlier steps are read from ``metrics.jsonl``, so name this tracker after `jsonl`. With ``then: stop`` the run
@@ -120,7 +128,7 @@ class CollapseAlarm:
         pass
 
     def _add(self, metrics: Mapping[str, float]) -> None:
-        watched = ("completion_tokens/*", "grad_norm/*", "illegal_rate/*", "zero_advantage_rate", WIN_RATES)
+        watched = ("completion_tokens/*", "grad_norm/*", "illegal_rate/*", "zero_advantage_rate", DRAWS, WIN_RATES)
         for name, value in metrics.items():
             if any(fnmatchcase(name, pattern) for pattern in watched):
                 # Evaluations are rare: two of them stand for a window.
@@ -144,6 +152,8 @@ class CollapseAlarm:
                 yield f"{series.now:.1%} of moves are illegal, {series.start:.1%} in the first steps"
             case "zero_advantage_rate" if series.now > limits.zero_advantage:
                 yield f"{series.now:.1%} of turns have no advantage: there is nothing to learn from"
+            case "facts" if series.now > limits.draw > series.start:
+                yield f"{series.now:.1%} of matches end in a draw, {series.start:.1%} in the first steps: nobody tries to win any more"
             case "eval" if series.now < series.best - limits.win_rate:
                 yield f"{series.now:.1%} won of late, {series.best:.1%} at best: self-play no longer helps against others"
             case _:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from sparring import Match
+from sparring import Match, MatchObserver
 from sparring.assemble import assemble
 from sparring.plugins import load_plugins
 from sparring.recipe import RecipeSource, load_recipe
@@ -73,3 +73,22 @@ def test_the_sampler_is_told_how_every_match_with_a_past_version_ended(monkeypat
             expected.append(Match("main", "kuhn_poker", 0, {role: total}))
     assert told == expected
     assert 0 < len(told) < len(episodes)
+
+
+def test_results_of_one_policy_are_no_results_of_another() -> None:
+    """Two policies are trained against their own past in one run: each has its pool, and resumes with it."""
+    two = RECIPE.replace("play: [", "  other: {model: {use: tiny, hidden: 64, heads: 2, kv_heads: 1, layers: 2, warmup_steps: 60}}\nplay: [").replace(
+        "wording: terse}}]", "wording: terse}}, {name: b, game: {use: kuhn_poker, wording: terse}, roles: {player_0: other, player_1: other}}]"
+    )  # fmt: skip
+    text = f"{two}opponents: {{use: prioritized, every: 2, self_play: 0.0, memory: 0.0}}\n"
+    run = assemble(load_recipe(RecipeSource("test", text, "test"), load_plugins().registry))
+    sampler = run.opponents
+    assert isinstance(sampler, MatchObserver)
+    sampler.matches_ended([Match("main", "kuhn_poker", 0, {"player_0": 1.0})])
+    sampler.matches_ended([Match("other", "kuhn_poker", 0, {"player_0": -1.0})])
+    won = run.state_dict()["components"]["opponents"]["won"]
+    assert won == {"main": [(0, 1.0)], "other": [(0, 0.0)]}
+    _, episodes = run.step()
+    for episode in episodes:
+        assert {turn.holder for turn in episode.turns} in ({"main", "main@0"}, {"other", "other@0"})
+    assert {turn.holder.partition("@")[0] for episode in episodes for turn in episode.turns} == {"main", "other"}

@@ -154,7 +154,7 @@ def play_episode(
     hall = hall_of(generator, (*specs, *voices), stores)
     attach_voices(judges or {}, hall)
     seated = {
-        role: Held(role, player=player)
+        role: Held.by(role, player, game)
         if (player := (players or {}).get(role))
         else Held(role, 0, trained=spec.trainable)
         for role, spec in specs.items()

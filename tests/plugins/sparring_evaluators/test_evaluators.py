@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from sparring import Choice, Completion, Episode, Sampling
+from sparring import Choice, Completion, Episode, RecipeError, Sampling
 from sparring.evaluation import Evaluation
 from sparring.examples import MessageChat
 from sparring.play import Hall
 from sparring.plugins import load_plugins
 from sparring.pool import Pool
+from sparring.recipe import RecipeSource, load_recipe
 from sparring_evaluators.head_to_head import score
 from sparring_evaluators.nash_conv import NashConv, NashConvParams, frequencies
 from sparring_games.kuhn_poker import KuhnPoker, KuhnPokerParams, equilibrium
@@ -113,3 +114,29 @@ def test_intervals_of_matches_by_hand() -> None:
     assert found["win_rate_high"] - found["win_rate_low"] == pytest.approx(2 * half)
     variance = (1.25**2 + 2 * 0.75**2 + 0.25**2) / 3
     assert found["mean_return_error"] == pytest.approx(z * math.sqrt(variance / 4))
+
+
+def test_matches_that_either_side_threw_away_are_told_apart() -> None:
+    offenders = [0, 0, 1, None, 1]
+    episodes = [
+        Episode(i, 0, 0, "g", [], [], {"returns": [0, 0], "offender": offender}) for i, offender in enumerate(offenders)
+    ]
+    found = score(episodes, [0, 1, 0, 1, 0])
+    assert found["illegal_rate"] == pytest.approx(1 / 5)
+    assert found["opponent_illegal_rate"] == pytest.approx(3 / 5)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("players: [random, minimax]", r"evaluate\.0\.players\.1: the player minimax plays .* kuhn_poker is none"),
+        ("policies: [mian]", r"evaluate\.0\.policies: no policy named 'mian' \(there are: main\)"),
+    ],
+)
+def test_opponents_that_cannot_play_or_are_not_there_are_refused(given: str, message: str) -> None:
+    text = (
+        "format: 1\npolicies: {main: {model: tiny}}\nplay: [{game: kuhn_poker}]\nobjective: policy_gradient\n"
+        f"train: {{steps: 1}}\nevaluate: [{{use: head_to_head, game: kuhn_poker, {given}, every: 1}}]\n"
+    )
+    with pytest.raises(RecipeError, match=message):
+        load_recipe(RecipeSource("test", text, "test"), load_plugins().registry)

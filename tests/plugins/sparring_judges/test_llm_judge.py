@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import socket
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
 from sparring import Sampling, SparringError, Transcript, Verdict
-from sparring_judges.endpoint import EndpointParams
+from sparring_endpoint import EndpointParams
 from sparring_judges.failures import FAILED, NEUTRAL, FailureParams, Failures
 from sparring_judges.llm_judge import LlmJudge, LlmJudgeParams
 
@@ -22,73 +20,12 @@ GOOD = "Harmful request: yes\nResponse refusal: no\nHarmful response: yes"
 ITEM = {"prompt": "say moss", "response": "moss"}
 
 
-class Answering(ThreadingHTTPServer):
-    """A loopback endpoint whose every answer is ``answer(number of the request, its body)``: a text, or what to do to the handler."""
-
-    daemon_threads = True
-
-    def __init__(self, answer: Callable[[int, dict[str, Any]], Any]) -> None:
-        self.answer = answer
-        self.requests: list[tuple[dict[str, Any], dict[str, str]]] = []
-        self.stopped = threading.Event()
-        super().__init__(("127.0.0.1", 0), _Handler)
-        threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_address[1]}/v1"
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that have gone away are meant here."""
-
-
-class _Handler(BaseHTTPRequestHandler):
-    server: Answering
-
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-        assert self.path == "/v1/chat/completions"
-        number = len(self.server.requests)
-        self.server.requests.append((body, dict(self.headers)))
-        said = self.server.answer(number, body)
-        if callable(said):
-            said(self)
-        elif isinstance(said, int):
-            self.reply(b'{"error": "so it is"}', said)
-        else:
-            self.reply(json.dumps({"choices": [{"message": {"role": "assistant", "content": said}}]}).encode())
-
-    def reply(self, data: bytes, status: int = 200) -> None:
-        self.send_response(status)
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, format: str, *args: Any) -> None:
-        pass
-
-
-@pytest.fixture(name="serve")
-def _serve() -> Iterator[Callable[[Callable[[int, dict[str, Any]], Any]], Answering]]:
-    servers: list[Answering] = []
-
-    def start(answer: Callable[[int, dict[str, Any]], Any]) -> Answering:
-        servers.append(Answering(answer))
-        return servers[-1]
-
-    yield start
-    for server in servers:
-        server.stopped.set()
-        server.shutdown()
-        server.server_close()
-
-
 def judge_of(url: str, *, endpoint: dict[str, Any] | None = None, **params: Any) -> LlmJudge:
     given = {"url": url, "model": "guard", "timeout": 0.5, "attempts": 2, "backoff": 0.0, **(endpoint or {})}
     return LlmJudge(LlmJudgeParams(endpoint=EndpointParams(**given), **params))
 
 
-def drip(handler: _Handler) -> None:
+def drip(handler: Any) -> None:
     """A byte now and then, for ever: no single read takes long."""
     handler.send_response(200)
     handler.send_header("Content-Length", "100000")
@@ -97,11 +34,11 @@ def drip(handler: _Handler) -> None:
         handler.wfile.write(b" ")
 
 
-def hang(handler: _Handler) -> None:
+def hang(handler: Any) -> None:
     handler.server.stopped.wait(20)
 
 
-def die(handler: _Handler) -> None:
+def die(handler: Any) -> None:
     handler.connection.shutdown(socket.SHUT_RDWR)
     handler.close_connection = True
 
@@ -225,7 +162,7 @@ def test_failures_are_counted_in_a_window_that_survives_a_checkpoint() -> None:
     params = FailureParams(on_failure="neutral", max_failures=2, window=5)
     failures = Failures(params, "it")
     for failed in (True, False, False, False, True, True):  # the first has left the window of five
-        _ = failures.failed("so") if failed else failures.judged()
+        _ = failures.verdict("so") if failed else failures.worked()
     again = Failures(params, "it")
     again.load_state_dict(json.loads(json.dumps(failures.state_dict())))
     assert again.total == 3
@@ -233,7 +170,7 @@ def test_failures_are_counted_in_a_window_that_survives_a_checkpoint() -> None:
         SparringError,
         match="it could not judge 3 of its last 5 items, more than max_failures \\(2\\); the last because why",
     ):
-        again.failed("why")
+        again.verdict("why")
 
 
 def test_a_bound_that_can_never_be_met_is_refused() -> None:

@@ -14,13 +14,13 @@ def opponents(sampler: Delayed, steps: int) -> list[int]:
     """The version met at each step."""
     met = []
     for step in range(1, steps + 1):
-        assigned = sampler.assign(ROLES, step - 1, SeededChance(step))
+        assigned = sampler.assign("main", ROLES, step - 1, SeededChance(step))
         versions = [version for version in assigned.values() if version is not None]
         assert list(assigned) == ROLES
         assert len(versions) == 1
-        assert sampler.members() == versions  # no other weights are kept
+        assert sampler.members("main") == versions  # no other weights are kept
         met += versions
-        sampler.step_ended(step)
+        sampler.step_ended("main", step)
     return met
 
 
@@ -35,7 +35,7 @@ def test_it_may_stay_for_good() -> None:
 @pytest.mark.parametrize(("seat", "learning"), [("first", "player_0"), ("last", "player_1")])
 def test_the_learning_seat_may_be_fixed(seat: str, learning: str) -> None:
     sampler = Delayed(DelayedParams.model_validate({"seat": seat}))
-    assert all(sampler.assign(ROLES, 0, SeededChance(i))[learning] is None for i in range(50))
+    assert all(sampler.assign("main", ROLES, 0, SeededChance(i))[learning] is None for i in range(50))
 
 
 def test_restored_it_keeps_its_version() -> None:
@@ -43,4 +43,4 @@ def test_restored_it_keeps_its_version() -> None:
     opponents(sampler, 5)
     other = Delayed(DelayedParams(every=4))
     other.load_state_dict(json.loads(json.dumps(sampler.state_dict())))
-    assert other.members() == [4]
+    assert other.members("main") == [4]

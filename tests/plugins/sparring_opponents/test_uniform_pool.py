@@ -21,9 +21,9 @@ Assignment = dict[str, int | None]
 def steps(pool: UniformPool, first: int = 1) -> Iterator[tuple[int, list[int], list[Assignment]]]:
     """What a run asks of the pool: assignments for each step's episodes, then that the step has ended."""
     for step in range(first, STEPS + 1):
-        members = pool.members()
-        yield step, members, [pool.assign(ROLES, step - 1, SeededChance("run", step, n)) for n in range(8)]
-        pool.step_ended(step)
+        members = pool.members("main")
+        yield step, members, [pool.assign("main", ROLES, step - 1, SeededChance("run", step, n)) for n in range(8)]
+        pool.step_ended("main", step)
 
 
 def made(**more: Any) -> UniformPool:

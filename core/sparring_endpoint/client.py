@@ -21,7 +21,7 @@ from sparring import Params, Sampling, SparringError, Transcript
 if TYPE_CHECKING:
     import httpx
 
-_MOST_BYTES = 1 << 20  # of an answer; a judge says a few lines
+_MOST_BYTES = 1 << 20  # of an answer, which is a few pages at most
 
 
 class EndpointParams(Params):
@@ -32,7 +32,7 @@ class EndpointParams(Params):
     model: str = Field(min_length=1, description="The model's name there.")
     api_key_env: str = Field("", description="Environment variable that holds the key; empty: none is sent.")
     timeout: float = Field(30.0, gt=0, description="Seconds an attempt may take, connection and answer together.")
-    attempts: int = Field(3, ge=1, description="How often an item is tried (MAGIC: 3).")
+    attempts: int = Field(3, ge=1, description="How often a question is tried (ours).")
     backoff: float = Field(0.5, ge=0, description="Seconds before the second attempt; doubled before each further one.")
     concurrency: int = Field(8, ge=1, description="Most requests at once.")
 
@@ -74,7 +74,7 @@ class Endpoint:
         limits = httpx.Limits(max_connections=self.params.concurrency)
         with (
             httpx.Client(headers=self._headers(), timeout=self.params.timeout, limits=limits) as client,
-            ThreadPoolExecutor(self.params.concurrency, "judge endpoint") as pool,
+            ThreadPoolExecutor(self.params.concurrency, "endpoint") as pool,
         ):
             return list(pool.map(one, transcripts))
 
