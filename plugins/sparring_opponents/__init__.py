@@ -7,10 +7,12 @@ from sparring import OpponentSampler, Register, hookimpl
 def sparring_register_opponent_samplers(register: Register[OpponentSampler]) -> None:
     from sparring_opponents.current import Current, CurrentParams
     from sparring_opponents.delayed import Delayed, DelayedParams
+    from sparring_opponents.geometric_mixture import GeometricMixture, GeometricMixtureParams
     from sparring_opponents.prioritized import Prioritized, PrioritizedParams
     from sparring_opponents.uniform_pool import UniformPool, UniformPoolParams
 
     register("current", Current, CurrentParams)
     register("delayed", Delayed, DelayedParams)
+    register("geometric_mixture", GeometricMixture, GeometricMixtureParams, paper="arXiv:2312.00886")
     register("prioritized", Prioritized, PrioritizedParams)
     register("uniform_pool", UniformPool, UniformPoolParams)
