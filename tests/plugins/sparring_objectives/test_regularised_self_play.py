@@ -6,11 +6,15 @@ takes one gradient step on the objective's expectation, both players at once.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 import torch
 
+from sparring import RecipeError
 from sparring.batch import ObjectiveBatch, Totals
+from sparring.plugins import load_plugins
+from sparring.recipe import find_recipe, load_recipe
 from sparring_objectives.params import MagneticParams, PolicyGradientParams
 from sparring_objectives.policy_gradient import Magnetic, PolicyGradient
 
@@ -186,3 +190,13 @@ def test_the_gradient_of_nash_md_is_that_of_its_published_trainer() -> None:
     params = PolicyGradientParams(kl_coef=0.1, kl_estimator="k2", normalize="token_sum")
     PolicyGradient(params)(batch)[0].backward()
     torch.testing.assert_close(logps.grad, torch.tensor([-0.15, -0.22]))
+
+
+def test_a_proximal_term_that_could_not_act_is_refused() -> None:
+    """In the only optimizer step of a collect the policy is the one that sampled."""
+    load = partial(load_recipe, registry=load_plugins().registry)
+    source = find_recipe("biased_rps/magnetic", load_plugins().recipe_packages)
+    with pytest.raises(RecipeError, match=r"objective\.proximal: holds the policy near the one that sampled"):
+        load(source, sets=["train.epochs=1"])
+    for more in (["train.minibatches=2"], ["objective.proximal=0"]):
+        assert load(source, sets=["train.epochs=1", *more]).objective.use == "magnetic"
