@@ -9,6 +9,7 @@ average, over steps.
 from __future__ import annotations
 
 import argparse
+import json
 
 import matplotlib as mpl
 from common import RESULTS, column, save, train
@@ -25,12 +26,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0,1")
     parser.add_argument("--steps", type=int, help="instead of the recipes' own")
+    parser.add_argument("--ways", help="only these; what was measured of the others stays in the result")
     given = parser.parse_args()
     steps = [] if given.steps is None else [f"train.steps={given.steps}"]
     found: dict[str, dict[str, dict[str, object]]] = {}
+    if given.ways:
+        found = json.loads((RESULTS / "regularised.json").read_text())["ways"]
     uniform = 0.0
     for seed in given.seeds.split(","):
-        for way in WAYS:
+        for way in given.ways.split(",") if given.ways else WAYS:
             rows, seconds = train(f"biased_rps/{way}", [f"train.seed={seed}", *steps])
             at, last = column(rows, f"{METRIC}/last")
             uniform = column(rows, f"{METRIC}/uniform")[1][0]
