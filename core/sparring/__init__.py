@@ -6,6 +6,7 @@ from sparring.game import FreeText, Game, GameInfo, Move, Outcome, State, Twin, 
 from sparring.hookspecs import hookimpl
 from sparring.interfaces import (
     AdvantageEstimator,
+    Blender,
     Completion,
     Evaluator,
     Generator,
@@ -56,7 +57,7 @@ from sparring.registry import Register
 __version__ = "0.1.0"
 
 __all__ = [
-    "AdvantageEstimator", "Chance", "Choice", "Completion", "DemonstrationRecord", "Episode", "Evaluator", "FreeText",
+    "AdvantageEstimator", "Blender", "Chance", "Choice", "Completion", "DemonstrationRecord", "Episode", "Evaluator", "FreeText",
     "Game", "GameError", "GameInfo", "Generator", "Judge", "LoadedModel", "Match", "MatchObserver", "Metric",
     "ModelContext", "ModelSource", "Move", "NeedsReference", "Objective", "Opponent", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
     "PolicyGradientRecord", "PreferenceRecord", "RecipeError", "Record", "RecordBuilder", "RecordKind", "Register",

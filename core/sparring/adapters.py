@@ -44,11 +44,14 @@ def trained_parameters(loaded: LoadedModel) -> dict[str, torch.nn.Parameter]:
     return {name: p for name, p in loaded.model.named_parameters() if not loaded.adapted or ".lora_" in name}
 
 
-def overwrite(loaded: LoadedModel, weights: Mapping[str, torch.Tensor]) -> None:
-    """Put ``weights`` in place of `trained_parameters`, by name."""
+def overwrite(loaded: LoadedModel, weights: Mapping[str, torch.Tensor], rate: float = 1.0) -> None:
+    """Put ``weights`` in place of `trained_parameters`, by name; with a ``rate`` below 1, go that part of the way."""
     with torch.no_grad():
         for name, parameter in trained_parameters(loaded).items():
-            parameter.copy_(weights[name])
+            if rate == 1:
+                parameter.copy_(weights[name])
+            else:
+                parameter.lerp_(weights[name], rate)
 
 
 def twin(loaded: LoadedModel) -> LoadedModel:

@@ -139,6 +139,9 @@ def _setting_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
         for key in ("learning_rate", "reference_refresh", "adapter"):
             if getattr(policy, key) and not policy.trainable:
                 yield ("policies", name, key), f"policy '{name}' is not trainable, so this would do nothing; remove it"
+        if policy.reference_rate != 1 and not policy.reference_refresh:
+            text = "is how far 'reference_refresh' moves the reference, and that is 0; set it, or remove this"
+            yield ("policies", name, "reference_rate"), text
     if recipe.batch.unit == "groups" and all(entry.group_size == 1 for entry in recipe.play):
         yield (
             ("batch", "unit"),

@@ -237,6 +237,15 @@ class MatchObserver(Protocol):
         ...
 
 
+@runtime_checkable
+class Blender(Protocol):
+    """An opponent sampler whose opponents are made of a past version and the policy as it is now."""
+
+    def blend(self, past: LoadedModel, present: LoadedModel) -> LoadedModel:
+        """What plays in place of ``past``. Called once for each version; ``present`` goes on being trained in place."""
+        ...
+
+
 # ---- models and tokens -----------------------------------------------------------------------------------------------
 
 

@@ -65,7 +65,7 @@ class Learner:
     ) -> None:
         """``steps`` are how many steps of the run train it: the learning rate's schedule is over those."""
         self.name, self.loaded, self._train, self._accelerator = name, loaded, train, accelerator
-        self._refresh_every = spec.reference_refresh
+        self._refresh_every, self._refresh_rate = spec.reference_refresh, spec.reference_rate
         self._parameters = trained_parameters(loaded)
         for parameter in self._parameters.values():
             parameter.requires_grad_(True)
@@ -85,17 +85,17 @@ class Learner:
 
     # ---- reference ---------------------------------------------------------------------------------------------------
 
-    def keep_reference(self) -> None:
-        """Start a reference from the present weights, or bring the one there is up to date."""
+    def keep_reference(self, rate: float = 1.0) -> None:
+        """Start a reference from the present weights, or bring the one there is ``rate`` of the way up to date."""
         if self.reference is None:
             self.reference = twin(self.loaded)
             return
-        overwrite(self.reference, self._parameters)
+        overwrite(self.reference, self._parameters, rate)
 
     def step_ended(self, step: int) -> None:
         self.version = step
         if self.reference is not None and self._refresh_every and step % self._refresh_every == 0:
-            self.keep_reference()
+            self.keep_reference(self._refresh_rate)
 
     # ---- update ------------------------------------------------------------------------------------------------------
 

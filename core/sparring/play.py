@@ -118,6 +118,7 @@ class EpisodeTable:
         self._chance = SeededChance(*plan.key, "start", plan.start)
         self.episode = Episode(plan.number, step, plan.entry, plan.title, [], [])
         self._trajectories = 0
+        self._begun = 0  # turns, those that are being sampled too: roles that act at once must not share their noise
 
     @property
     def chance(self) -> Chance:
@@ -165,7 +166,8 @@ class EpisodeTable:
         held = self._holder(role)
         context = conversation.context()
         forks = [conversation] if n == 1 else [conversation.fork() for _ in range(n)]
-        number = len(self.episode.turns)
+        number = self._begun
+        self._begun += n
         if held.player is not None:
             if isinstance(held.player, Speaker):
                 waiting = [self._hall.ask_speaker(held.player, fork.transcript()) for fork in forks]
@@ -221,6 +223,7 @@ class EpisodeTable:
 
     def give(self, role: str, conversation: Conversation, text: str) -> Turn:
         held = self._holder(role)
+        self._begun += 1
         turn = self._take(held, role, conversation, Span("given", conversation.chat.answer(text)), text, True, "")
         turn.trained = False
         if held.trained:

@@ -92,6 +92,13 @@ class PolicySpec(Params):
         ge=0,
         description="Steps between copies of the policy into its reference; 0: it stays what training began from.",
     )
+    reference_rate: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="How far such a copy moves the reference's weights towards the policy's; 1: all the way. 0.01 at every "
+        "step is a moving average that forgets half in 69 steps.",
+    )
 
 
 class RewardRule(Params):

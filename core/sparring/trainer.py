@@ -28,7 +28,16 @@ from sparring.chance import SeededChance
 from sparring.entry import Entry
 from sparring.errors import EpisodeError, EstimatorError, NumericsError
 from sparring.evaluation import Evaluation
-from sparring.interfaces import Evaluator, Generator, LoadedModel, Match, MatchObserver, OpponentSampler, Stateful
+from sparring.interfaces import (
+    Blender,
+    Evaluator,
+    Generator,
+    LoadedModel,
+    Match,
+    MatchObserver,
+    OpponentSampler,
+    Stateful,
+)
 from sparring.learner import Learner, Part
 from sparring.play import EpisodePlan, Hall, Held
 from sparring.pool import Pool
@@ -71,7 +80,7 @@ class Trainer:
     ) -> None:
         self.recipe, self.entries, self.learners, self.generator, self.hall = recipe, entries, learners, generator, hall
         self.opponents, self.evaluators = opponents, evaluators
-        self.pool = Pool(generator)
+        self.pool = Pool(generator, opponents if isinstance(opponents, Blender) else None)
         self.counters = Counters(
             groups=[0] * len(entries), entry_episodes=[0] * len(entries), entry_turns=[0] * len(entries)
         )
@@ -180,7 +189,7 @@ class Trainer:
             assigned = self.opponents.assign(policy, mine, self.learners[policy].version, chance)
             for role, opponent in assigned.items():
                 if isinstance(opponent, int):
-                    holders[role] = self.pool.held(policy, opponent)
+                    holders[role] = self.pool.opponent(policy, opponent)
                 elif isinstance(opponent, str):
                     holders[role] = Held(opponent)
                 elif opponent is not None:
@@ -228,7 +237,7 @@ class Trainer:
         past = dict.fromkeys(tuple(turn.holder.split("@")) for turn in episode.turns if "@" in turn.holder)
         for policy, version in past:
             if policy in returns:
-                yield Match(policy, episode.game, int(version), dict(returns[policy]))
+                yield Match(policy, episode.game, int(version.rstrip("*")), dict(returns[policy]))
 
     def _estimate(self, episodes: Sequence[Episode]) -> list[Trajectory]:
         """Advantages, by the estimator of each entry. Entries that share a component share its call."""
@@ -405,6 +414,7 @@ class Trainer:
         for name, part in self._components():
             part.load_state_dict(state["components"][name])
         self.pool.load(state["pool"], tensors, self.learners)
+        self._keep_members()
         self.hall.stores.load_state_dict(state["stores"])
 
     @contextmanager

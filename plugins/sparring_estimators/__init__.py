@@ -15,10 +15,12 @@ def sparring_register_advantage_estimators(register: Register[AdvantageEstimator
         ReinforcePPParams,
     )
     from sparring_estimators.role_conditioned import RoleConditioned, RoleConditionedParams
+    from sparring_estimators.turn_level import TurnLevel, TurnLevelParams
 
     register("role_conditioned", RoleConditioned, RoleConditionedParams, paper="arXiv:2506.24119")
     register("group_relative", GroupRelative, GroupRelativeParams, paper="arXiv:2402.03300")
     register("leave_one_out", LeaveOneOut, LeaveOneOutParams, paper="arXiv:2402.14740")
     register("reinforce_pp", ReinforcePP, ReinforcePPParams, paper="arXiv:2501.03262")
     register("reinforce_pp_baseline", ReinforcePPBaseline, ReinforcePPBaselineParams, paper="arXiv:2501.03262")
+    register("turn_level", TurnLevel, TurnLevelParams, paper="arXiv:2510.15414")
     register("plain", Plain, PlainParams)

@@ -72,7 +72,7 @@ class MatrixGame:
         self.table: dict[tuple[str, str], tuple[float, float]] = {}
         for row, first in zip(params.payoffs, self.choices[0], strict=True):
             for payoff, second in zip(row, self.choices[1], strict=True):
-                self.table[first, second] = payoff if isinstance(payoff, tuple) else (payoff, -payoff)
+                self.table[first, second] = payoff if isinstance(payoff, tuple) else (payoff, 0.0 - payoff)  # not -0
         amounts = [amount for pair in self.table.values() for amount in pair]
         self.zero_sum = all(abs(u0 + u1) <= _ROUNDING for u0, u1 in self.table.values())
         self.info = GameInfo(

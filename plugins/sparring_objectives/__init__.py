@@ -10,13 +10,23 @@ _PREFERENCE = (
 )
 _PPO_CLIP = (Metric("dual_clip_rate/*", "share", "Share of trained tokens whose loss the dual clip bounded."),)
 
+_MAGNETIC = (
+    Metric(
+        "proximal_kl/*",
+        "nats per token",
+        "Mean KL divergence of the policy from what it was when the rows were sampled.",
+    ),
+)
+
 
 @hookimpl
 def sparring_register_objectives(register: Register[Objective]) -> None:
     from sparring_objectives.params import (
+        MagneticParams,
         PolicyGradientParams,
         PpoClipParams,
         SftParams,
+        make_magnetic,
         make_policy_gradient,
         make_ppo_clip,
         make_sft,
@@ -34,6 +44,7 @@ def sparring_register_objectives(register: Register[Objective]) -> None:
 
     register("policy_gradient", make_policy_gradient, PolicyGradientParams)
     register("ppo_clip", make_ppo_clip, PpoClipParams, paper="arXiv:1707.06347", metrics=_PPO_CLIP)
+    register("magnetic", make_magnetic, MagneticParams, paper="arXiv:2206.05825", metrics=_MAGNETIC)
     register("dpo", make_dpo, DpoParams, paper="arXiv:2305.18290", metrics=_PREFERENCE)
     register("ipo", make_ipo, IpoParams, paper="arXiv:2310.12036", metrics=_PREFERENCE)
     register("spin", make_spin, SpinParams, paper="arXiv:2401.01335", metrics=_PREFERENCE)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from sparring import Objective, Params, RecordKind
+
+if TYPE_CHECKING:
+    from sparring.recipe import Recipe
 
 
 class TokenLossParams(Params):
@@ -56,6 +59,31 @@ class PpoClipParams(PolicyGradientParams):
     )
 
 
+class MagneticParams(PolicyGradientParams):
+    kl_coef: float = Field(
+        0.1, gt=0, description="Weight of the KL divergence to the magnet, which is the policy's reference (alpha)."
+    )
+    kl_estimator: Literal["full", "full_forward", "k2", "k3"] = Field(
+        "full", description="As that of policy_gradient; full is the paper's KL(policy || magnet)."
+    )
+    proximal: float = Field(
+        1.0,
+        ge=0,
+        description="Weight of the KL divergence to the policy that sampled the rows (1 / eta, the inverse of mirror descent's "
+        "step size); 0 for none.",
+    )
+
+    def contradictions(self, recipe: Recipe) -> list[tuple[str, str]]:
+        """In the first optimizer step the policy is the one that sampled."""
+        if not self.proximal or recipe.train.epochs * recipe.train.minibatches > 1:
+            return []
+        text = (
+            "holds the policy near the one that sampled, which in the only optimizer step of a collect it still is, so this "
+            "would do nothing; set train.epochs or train.minibatches above 1, or proximal: 0"
+        )
+        return [("proximal", text)]
+
+
 class SftParams(TokenLossParams):
     record: ClassVar[RecordKind] = "demonstration"
 
@@ -72,6 +100,13 @@ def make_ppo_clip(params: PpoClipParams) -> Objective:
     from sparring_objectives.policy_gradient import PpoClip
 
     return PpoClip(params)
+
+
+def make_magnetic(params: MagneticParams) -> Objective:
+    """Magnetic mirror descent: the importance-weighted gain, a pull to a magnet, and a pull to the policy that sampled."""
+    from sparring_objectives.policy_gradient import Magnetic
+
+    return Magnetic(params)
 
 
 def make_sft(params: SftParams) -> Objective:

@@ -1,4 +1,4 @@
-"""`policy_gradient` and `ppo_clip`. All tensors are ``(M,)``: one value for each trained token."""
+"""`policy_gradient`, `ppo_clip` and `magnetic`. All tensors are ``(M,)``: one value for each trained token."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 from sparring import NeedsReference
 from sparring.batch import ObjectiveBatch
-from sparring_objectives.params import PolicyGradientParams, PpoClipParams
+from sparring_objectives.params import MagneticParams, PolicyGradientParams, PpoClipParams
 
 
 def kl_term(logprobs: torch.Tensor, reference: torch.Tensor, estimator: str) -> torch.Tensor:
@@ -82,3 +82,24 @@ class PpoClip(PolicyGradient):
             values = torch.where(over, bound, values)
             metrics["dual_clip_rate"] = batch.mean_of(over.float())
         return values, metrics
+
+
+class Magnetic(PolicyGradient):
+    """``L = -ρ A + α KL(π || μ) + (ρ log ρ - ρ + 1) / η``, ``ρ = π/π_old``; μ, the magnet, is the reference.
+
+    Sokota et al. 2023 (magnetic mirror descent), arXiv:2206.05825, equation 4 with negative entropy as the mirror map:
+    ``π' = argmax_π E_π[q] - α KL(π || μ) - KL(π || π_old) / η``. The last term is over tokens that π_old sampled, so that its
+    expectation is that divergence, and its gradient's is the divergence's.
+    """
+
+    params: MagneticParams
+
+    def __init__(self, params: MagneticParams) -> None:
+        super().__init__(params)
+
+    def surrogate(self, batch: ObjectiveBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        log_ratio = batch.logprobs - batch.old_logprobs
+        ratio = torch.exp(log_ratio)
+        proximal = ratio * log_ratio - ratio + 1
+        values = self.params.proximal * proximal - ratio * batch.advantages
+        return values, {"proximal_kl": batch.mean_of(proximal)}

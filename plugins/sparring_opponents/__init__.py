@@ -9,6 +9,7 @@ def sparring_register_opponent_samplers(register: Register[OpponentSampler]) -> 
     from sparring_opponents.delayed import Delayed, DelayedParams
     from sparring_opponents.exploiter import Exploiter, ExploiterParams
     from sparring_opponents.fixed import Fixed, FixedParams
+    from sparring_opponents.geometric_mixture import GeometricMixture, GeometricMixtureParams
     from sparring_opponents.prioritized import Prioritized, PrioritizedParams
     from sparring_opponents.uniform_pool import UniformPool, UniformPoolParams
 
@@ -16,5 +17,6 @@ def sparring_register_opponent_samplers(register: Register[OpponentSampler]) -> 
     register("delayed", Delayed, DelayedParams)
     register("exploiter", Exploiter, ExploiterParams)
     register("fixed", Fixed, FixedParams)
+    register("geometric_mixture", GeometricMixture, GeometricMixtureParams, paper="arXiv:2312.00886")
     register("prioritized", Prioritized, PrioritizedParams)
     register("uniform_pool", UniformPool, UniformPoolParams)

@@ -58,7 +58,7 @@ def update(parts: Sequence[Part], token_budget: int) -> Keeps:
 
     kept: Any = Keeps()
     kept.model = model(0)
-    spec: Any = SimpleNamespace(reference_refresh=0, learning_rate=None)
+    spec: Any = SimpleNamespace(reference_refresh=0, reference_rate=1.0, learning_rate=None)
     tokenizer: Any = None
     train = TrainSpec(steps=1, token_budget=token_budget, learning_rate=1e-3)
     learner = Learner("main", LoadedModel(kept.model, tokenizer), spec, train, 1, kept)

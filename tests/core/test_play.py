@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sparring import Completion, Request, Sampling
+from sparring import Completion, Game, Request, Sampling
 from sparring.play import EpisodePlan, Hall, Held
 from sparring.records import Episode
 from sparring.testing.fakes import ScriptedGenerator, make
@@ -11,21 +11,24 @@ from sparring.testing.fakes import ScriptedGenerator, make
 class Narrow(ScriptedGenerator):
     """A generator with room for a few requests at a time."""
 
-    def __init__(self, most: int) -> None:
-        super().__init__(lambda policy, text: "x")
-        self.most, self.batches = most, list[int]()
+    def __init__(self, most: int, text: str = "x") -> None:
+        super().__init__(lambda policy, _: text)
+        self.most, self.batches, self.keys = most, list[int](), list[int]()
 
     def room(self, requests: Sequence[Request]) -> int:
         return min(self.most, len(requests))
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         self.batches.append(len(requests))
+        self.keys += [request.key for request in requests]
         return super().generate(requests)
 
 
-def play(generator: ScriptedGenerator, episodes: int, limits: dict[str, int] | None = None) -> list[Episode]:
+def play(
+    generator: ScriptedGenerator, episodes: int, limits: dict[str, int] | None = None, game: Game | None = None
+) -> list[Episode]:
     """Matches of taboo of three turns each, in which everybody says x."""
-    game = make("game", "taboo", turns=3)
+    game = game or make("game", "taboo", turns=3)
     hall = Hall(generator, {"main": generator.chat}, "main", limits=limits or {})
     seated = {role: Held("main", 0, trained=True) for role in game.info.roles}
     judges = {"outcome": make("judge", "outcome")}
@@ -72,3 +75,13 @@ def test_an_answer_ends_where_the_model_does() -> None:
     turn = episode.rows[0].turns[0]
     assert len(turn.spans[0].tokens) == 3
     assert turn.finish == "length"
+
+
+def test_players_who_choose_at_once_do_not_share_their_noise() -> None:
+    """Equal keys and contexts give equal samples, and the players of a symmetric game are told the same."""
+    generator = Narrow(100, "rock")
+    episodes = play(generator, 3, game=make("game", "matrix_game"))
+    for episode in episodes:
+        first, second = (row.tokens for row in episode.rows)
+        assert first == second
+    assert len(set(generator.keys)) == len(generator.keys) == 6

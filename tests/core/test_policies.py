@@ -93,6 +93,24 @@ def test_a_phase_refreshes_references_at_its_end() -> None:
     assert trained[at].equal(kept[at])
 
 
+def test_a_reference_may_go_part_of_the_way_at_each_refresh() -> None:
+    """``μ ← (1 - r) μ + r π`` of every trained weight, at steps that reference_refresh divides and at no other."""
+    of_two = ["policies.two.reference_refresh=2", "policies.two.reference_rate=0.25", "schedule=[]"]
+    trainer = assemble(recipe(*of_two))
+    learner = trainer.learners["two"]
+    assert learner.reference is not None
+    kept = {name: p for name, p in learner.reference.model.named_parameters() if "lora_" in name}
+    for step in range(1, 5):
+        before = {name: p.clone() for name, p in kept.items()}
+        trainer.step()
+        trained = dict(learner.loaded.model.named_parameters())
+        rate = 0.25 if step % 2 == 0 else 0.0
+        for name, p in kept.items():
+            torch.testing.assert_close(p, (1 - rate) * before[name] + rate * trained[name])
+        assert any(not before[name].equal(trained[name]) for name in kept)
+    assert any(not kept[name].equal(trained[name]) for name in kept)
+
+
 def test_a_checkpoint_of_an_adapter_resumes_exactly_and_is_a_plain_model(tmp_path: Path) -> None:
     trainer = assemble(recipe())
     trainer.step()

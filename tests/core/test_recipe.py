@@ -274,6 +274,10 @@ def test_a_wrong_smoke_value_points_to_its_own_line(load: Load, toy_recipe: str)
             "--set: policies.old.learning_rate: policy 'old' is not trainable, so this would do nothing; remove it",
         ),
         (
+            ["policies.main.reference_rate=0.1"],
+            "--set: policies.main.reference_rate: is how far 'reference_refresh' moves the reference, and that is 0; set it, or remove this",
+        ),
+        (
             ["advantage=grouped"],
             "--set: advantage.baseline: needs groups, but play.group_size of dice is 1",
         ),
