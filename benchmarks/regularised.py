@@ -66,7 +66,7 @@ def draw(found: dict[str, dict[str, dict[str, object]]], uniform: float) -> None
             )
     axes.axhline(uniform, color="grey", linewidth=0.8, linestyle="--")
     axes.annotate("uniform play", (0, uniform), xytext=(2, 2), textcoords="offset points", fontsize=8, color="grey")
-    axes.set(xlabel="step", ylabel="NashConv of the present policy (dotted: other seeds)", yscale="log")
+    axes.set(xlabel="step", ylabel="NashConv (dotted: second seed)", yscale="log")
     axes.legend(frameon=False, fontsize=8)
     figure.tight_layout()
     figure.savefig(RESULTS / "regularised.png", dpi=120)
