@@ -5,7 +5,8 @@ whole rows are identical. A row's token only depends on the tokens before it, so
 forward and backward: the log-probabilities and gradients are those of the separate rows, up to rounding.
 
 A forest is cut into segments of bounded size. Tokens of a segment attend to their ancestors within it, so the cost
-of attention is bounded by the segment and a row never straddles two.
+of attention is bounded by the segment and a row never straddles two. Attention computes all pairs of a segment, so rows
+that share little are better off in two, where what they share is computed twice.
 """
 
 from __future__ import annotations
@@ -18,7 +19,10 @@ import torch
 
 @dataclass(slots=True)
 class Segment:
-    """Consecutive nodes that attend to each other. ``parents`` are relative to the segment; -1 for a root."""
+    """Consecutive nodes that attend to each other, each subtree in one stretch.
+
+    ``parents`` are relative to the segment; -1 for a root.
+    """
 
     start: int
     parents: list[int] = field(default_factory=list)
@@ -29,13 +33,12 @@ class Segment:
 
     def mask(self, device: torch.device) -> torch.Tensor:
         """``(T, T)`` bool: does node i see node j? Itself and its ancestors."""
-        size = len(self.parents)
-        seen = torch.zeros(size, size, dtype=torch.bool)
-        for i, parent in enumerate(self.parents):
+        last = list(range(len(self.parents)))  # the last node below each one: what is below a node follows it
+        for i, parent in reversed(list(enumerate(self.parents))):
             if parent >= 0:
-                seen[i] = seen[parent]
-            seen[i, i] = True
-        return seen.to(device)
+                last[parent] = max(last[parent], last[i])
+        nodes = torch.arange(len(last), device=device)
+        return (nodes <= nodes[:, None]) & (nodes[:, None] <= torch.tensor(last, device=device))
 
 
 @dataclass(slots=True)
@@ -52,11 +55,16 @@ class PrefixForest:
         return len(self.tokens)
 
 
-def build_forest(rows: Sequence[Sequence[int]], segment_tokens: int = 1024) -> PrefixForest:
+#: How many pairs of attention are as dear as one token in all else, and how many tokens as dear as one more segment.
+_PAIRS, _SEGMENT = 512, 8
+
+
+def build_forest(rows: Sequence[Sequence[int]], segment_tokens: int | None = 1024) -> PrefixForest:
     """A forest over ``rows``; ``paths`` are in the order of ``rows``.
 
-    A segment is closed when the next row would take it beyond ``segment_tokens``; a longer row has one of its own.
-    Rows are taken in lexicographic order, so that those that share most are neighbours.
+    A segment is closed when the next row would take it beyond ``segment_tokens``, or has so little in common with it that
+    attention between them would cost more than computing that again; a longer row has one of its own. With None all is
+    one segment. Rows are taken in lexicographic order, so that those that share most are neighbours.
     """
     forest = PrefixForest()
     distinct: dict[tuple[int, ...], list[int]] = {}
@@ -68,7 +76,8 @@ def build_forest(rows: Sequence[Sequence[int]], segment_tokens: int = 1024) -> P
     previous: tuple[int, ...] = ()
     for row, numbers in sorted(distinct.items()):
         shared = shared_prefix(previous[: len(path)], row)
-        if segment.parents and len(segment.parents) + len(row) - shared > segment_tokens:
+        size, new = len(segment.parents), len(row) - shared
+        if size and segment_tokens and (size + new > segment_tokens or size * new > _PAIRS * (shared + _SEGMENT)):
             forest.segments.append(segment)
             segment, path, shared = Segment(forest.size), [], 0
         del path[shared:]

@@ -139,7 +139,7 @@ def rows_of(transcripts: Sequence[Transcript], chat: ChatFormat) -> list[Imitati
 
 def entropy_of(rows: Sequence[ImitationRow]) -> float:
     """Least loss, in nats per answer, that any model can have on ``rows``: that of the tokens' own frequencies."""
-    forest = build_forest([row.tokens for row in rows], segment_tokens=sum(len(row.tokens) for row in rows))
+    forest = build_forest([row.tokens for row in rows], segment_tokens=None)
     after: dict[int, Counter[int]] = {}
     for row, path in zip(rows, forest.paths, strict=True):
         for place in row.positions:

@@ -1,5 +1,8 @@
 """A forest holds every distinct prefix of a segment once, and paths lead back to the rows."""
 
+import random
+
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,8 +23,33 @@ def test_paths_spell_the_rows_and_stay_within_one_segment(rows: list[list[int]],
 
 
 @given(ROWS)
+def test_a_node_sees_itself_and_its_ancestors_alone(rows: list[list[int]]) -> None:
+    (segment,) = build_forest(rows, segment_tokens=None).segments
+    expected = torch.zeros(len(segment.parents), len(segment.parents), dtype=torch.bool)
+    for node in range(len(segment.parents)):
+        seen = node
+        while seen >= 0:
+            expected[node, seen] = True
+            seen = segment.parents[seen]
+    assert torch.equal(segment.mask(torch.device("cpu")), expected)
+
+
+def test_rows_that_share_little_have_segments_of_their_own() -> None:
+    chance = random.Random(0)
+
+    def rows(shared: int, own: int) -> list[list[int]]:
+        return [[1] * shared + [chance.randrange(50) for _ in range(own)] for _ in range(8)]
+
+    apart = build_forest(rows(3, 100)).segments
+    assert len(apart) == 8
+    assert all(segment.is_chain for segment in apart)
+    assert len(build_forest(rows(100, 20)).segments) == 1
+    assert len(build_forest(rows(3, 100), segment_tokens=None).segments) == 1
+
+
+@given(ROWS)
 def test_one_segment_has_one_node_for_each_distinct_prefix(rows: list[list[int]]) -> None:
-    forest = build_forest(rows, segment_tokens=10_000)
+    forest = build_forest(rows, segment_tokens=None)
     prefixes = {tuple(row[: n + 1]) for row in rows for n in range(len(row))}
     assert forest.size == len(prefixes)
 
@@ -31,4 +59,4 @@ def test_batches_take_every_row_once_and_keep_the_budget(rows: list[list[int]], 
     groups = list(batches(rows, budget))
     assert sorted(number for group in groups for number in group) == list(range(len(rows)))
     for group in groups:
-        assert build_forest([rows[r] for r in group], 10_000).size <= budget
+        assert build_forest([rows[r] for r in group], None).size <= budget
