@@ -149,7 +149,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=16, help="rows that share nothing")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--trl-rows", default="8", help="rows in a forward pass of TRL's; 8 is its default")
-    parser.add_argument("--token-budget", type=int, default=4096)
+    parser.add_argument("--token-budget", type=int, default=2048, help="ours: tokens in a forward pass")
     given = parser.parse_args()
     for kind in given.rows.split(","):
         trainer = trainer_of(
