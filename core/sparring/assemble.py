@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -46,7 +47,21 @@ def set_up_torch(recipe: Recipe) -> torch.device:
         raise ModelError("train.device is 'cuda', but torch sees no CUDA device; use 'auto' or 'cpu'")
     device = torch.device("cuda" if wanted != "cpu" and torch.cuda.is_available() else "cpu")
     torch.use_deterministic_algorithms(True, warn_only=device.type == "cuda")
+    if device.type == "cpu":
+        keep_freed_memory()
     return device
+
+
+def keep_freed_memory() -> None:
+    """Have glibc keep what is freed for the next tensor; with another C library nothing is done.
+
+    By itself it gives large blocks back to the kernel and takes them again page by page, for every activation and gradient
+    of every step. That was up to a third of the time of an update. The process stays as large as it has once been.
+    """
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt is not None:
+        mallopt(-4, 0)  # M_MMAP_MAX: no block is mapped by itself
+        mallopt(-1, -1)  # M_TRIM_THRESHOLD: nothing is given back
 
 
 def assemble(recipe: Recipe) -> Trainer:
