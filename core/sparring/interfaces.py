@@ -125,6 +125,9 @@ class RoleScheme(Protocol):
 
     It may also have ``examples(chance, n) -> list[Transcript]``: conversations with the right format and no strategy, for
     models that are warmed up. Without, random legal players play it.
+
+    Parameters that say ``once_per_role: ClassVar[bool] = True`` promise that each role has one trajectory in an episode: a recipe
+    that compares trajectories of the same start, but has groups of one, is then refused before it runs.
     """
 
     def roles(self, game: Game | None) -> Sequence[RoleSpec]:

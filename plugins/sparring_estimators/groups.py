@@ -32,8 +32,8 @@ class GroupParams(Params):
         found = []
         for number, entry in enumerate(recipe.play):
             chosen = entry.advantage or recipe.advantage
-            # Other schemes may answer several times in one episode, which makes a group too.
-            alone = entry.group_size == 1 and entry.scheme.use == "turn_based"
+            # A scheme that answers several times in one episode makes groups too.
+            alone = entry.group_size == 1 and getattr(entry.scheme.params, "once_per_role", False)
             if alone and chosen.params == self:
                 text = f"{chosen.use} compares episodes from the same start; it needs a group_size of at least 2"
                 found.append((f"play.{number}.group_size", text))

@@ -10,7 +10,7 @@ import asyncio
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
@@ -25,6 +25,8 @@ _FORMATS = {"whole": "{}", "brackets": "[{}]", "boxed": "\\boxed{{{}}}"}
 
 
 class TurnBasedParams(Params):
+    once_per_role: ClassVar[bool] = True
+
     context: Literal["full", "first_last", "last"] = Field(
         "full",
         description="What of its log a player is shown: full is one growing conversation; first_last is the first and the newest "

@@ -1,6 +1,7 @@
 """`group_relative` and `leave_one_out` against the values of three libraries, closed forms and edge rules."""
 
 import math
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +12,7 @@ from sparring import AdvantageEstimator, RecipeError, Trajectory, Turn
 from sparring.plugins import load_plugins
 from sparring.recipe import RecipeSource, load_recipe
 from sparring_estimators.group_relative import GroupRelative, GroupRelativeParams
+from sparring_estimators.groups import GroupParams
 from sparring_estimators.leave_one_out import LeaveOneOut, LeaveOneOutParams
 
 GROUPS = [[1, 0, 0, 0.5], [2, 2, 2, 2], [3]]
@@ -154,3 +156,12 @@ def test_groups_of_one_are_refused_unless_they_are_passed_through(name: str) -> 
 def test_a_negative_epsilon_is_refused() -> None:
     with pytest.raises(ValidationError, match="eps"):
         GroupRelativeParams(eps=-1e-6)
+
+
+@pytest.mark.parametrize("promised", [False, True])
+def test_any_scheme_may_promise_one_trajectory_a_role(promised: bool) -> None:
+    params = GroupParams()
+    scheme = SimpleNamespace(params=SimpleNamespace(once_per_role=True) if promised else SimpleNamespace())
+    entry = SimpleNamespace(group_size=1, scheme=scheme, advantage=SimpleNamespace(use="mine", params=params))
+    found = params.contradictions(SimpleNamespace(play=[entry], advantage=None))  # type: ignore[arg-type]
+    assert [path for path, _ in found] == (["play.0.group_size"] if promised else [])
