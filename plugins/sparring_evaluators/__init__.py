@@ -8,6 +8,7 @@ def sparring_register_evaluators(register: Register[Evaluator]) -> None:
     from sparring_evaluators.cross_play import CrossPlay, CrossPlayParams
     from sparring_evaluators.head_to_head import HeadToHead, HeadToHeadParams
     from sparring_evaluators.nash_conv import NashConv, NashConvParams
+    from sparring_evaluators.ratings import Ratings, RatingsParams
     from sparring_evaluators.tasks import Tasks, TasksParams
 
     chips = "utility"
@@ -46,6 +47,15 @@ def sparring_register_evaluators(register: Register[Evaluator]) -> None:
             Metric("eval/cross_play/*/*/*/*/mean", "share", "How often a fact holds when these versions of two roles meet."),
             Metric("eval/cross_play/*/*/*/*/low", "share", "Lower end of its 95 % interval (Wilson)."),
             Metric("eval/cross_play/*/*/*/*/high", "share", "Upper end of it."),
+        ],
+    )  # fmt: skip
+    register(
+        "ratings", Ratings, RatingsParams,
+        metrics=[
+            Metric("eval/ratings/*/*/rating", "points", "Strength among the members (Bradley-Terry), around their mean; 400 points are odds of ten to one."),
+            Metric("eval/ratings/*/*/rating_error", "points", "Half the width of its 95 % interval."),
+            Metric("eval/ratings/*/*/against/*/mean_return", chips, "Mean return per match against another member; seats swapped."),
+            Metric("eval/ratings/*/*/against/*/mean_return_error", chips, "Half the width of its 95 % interval."),
         ],
     )  # fmt: skip
     register(
