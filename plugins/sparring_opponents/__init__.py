@@ -11,6 +11,7 @@ def sparring_register_opponent_samplers(register: Register[OpponentSampler]) -> 
     from sparring_opponents.fixed import Fixed, FixedParams
     from sparring_opponents.geometric_mixture import GeometricMixture, GeometricMixtureParams
     from sparring_opponents.prioritized import Prioritized, PrioritizedParams
+    from sparring_opponents.psro import Psro, PsroParams
     from sparring_opponents.uniform_pool import UniformPool, UniformPoolParams
 
     register("current", Current, CurrentParams)
@@ -19,4 +20,5 @@ def sparring_register_opponent_samplers(register: Register[OpponentSampler]) -> 
     register("fixed", Fixed, FixedParams)
     register("geometric_mixture", GeometricMixture, GeometricMixtureParams, paper="arXiv:2312.00886")
     register("prioritized", Prioritized, PrioritizedParams)
+    register("psro", Psro, PsroParams, paper="arXiv:1711.00832")
     register("uniform_pool", UniformPool, UniformPoolParams)
