@@ -93,7 +93,7 @@ def main() -> None:
     trainer = trainer_of(RECIPES[given.model], sets)
     learner = trainer.learners["main"]
     if given.shown:
-        rows = rows_of_a_step(RECIPES[given.model], ["play.0.group_size=1", "batch.size=30"])
+        rows = rows_of_a_step(RECIPES[given.model], ["play.0.group_size=2", "batch.size=30"])
         show(learner.loaded.model, rows, given.shown)
         trainer.generator.publish("main", learner.loaded)
     chat = ChatFormat(learner.loaded.tokenizer)
