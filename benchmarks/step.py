@@ -6,7 +6,7 @@ sampling and AdamW, no KL. Beside `Trainer.step` of the recipe: `plain.py`, whic
 two players. Processor seconds on one thread, medians of runs that take turns, first one to warm up.
 
 python benchmarks/step.py --model tiny --games 512 --runs 5 --at-once 64
-python benchmarks/step.py --model smollm2_135m --games 32 --runs 2 --at-once 8 --shown 6
+python benchmarks/step.py --model smollm2_135m --games 16 --runs 1 --at-once 8 --shown 6
 """
 
 from __future__ import annotations
