@@ -20,6 +20,8 @@ from sparring.plugins import load_plugins
 from sparring.recipe import find_recipe, load_recipe
 from sparring.trainer import Trainer
 
+# What `sparring.assemble.keep_freed_memory` sets, for another process.
+KEEPING = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2**40)}
 PYTHON = ROOT.parent / ".venv-trl" / "bin" / "python"
 
 
@@ -34,8 +36,11 @@ def trainer_of(recipe: str, sets: Sequence[str]) -> Trainer:
 class Trl:
     """TRL's trainer in its own environment, on one thread; it takes a step when it is told to."""
 
-    def __init__(self, loaded: LoadedModel, job: Mapping[str, Any]) -> None:
-        """``job`` is what `run_trl.py` reads, with ``count`` rows in an optimizer step, ``at_once`` in a forward pass."""
+    def __init__(self, loaded: LoadedModel, job: Mapping[str, Any], keeping: bool = False) -> None:
+        """``job`` is what `run_trl.py` reads, with ``count`` rows in an optimizer step, ``at_once`` in a forward pass.
+
+        ``keeping``: it keeps freed memory as our process does, which is not its default.
+        """
         if not PYTHON.exists():
             raise SystemExit("TRL's environment is not there; run: python tests/peers/environments.py trl")
         self._folder = tempfile.TemporaryDirectory(prefix="sparring-trl-")
@@ -46,7 +51,7 @@ class Trl:
         self._log = (folder / "log").open("w+")
         self._process = subprocess.Popen(
             [PYTHON, ROOT / "run_trl.py", folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._log, text=True,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": ""},
+            env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": "", **(KEEPING if keeping else {})},
         )  # fmt: skip
 
     def step(self) -> dict[str, float]:

@@ -6,8 +6,8 @@ rows that share nothing: of 128 to 384 tokens, or of 256 each, a fifth of them t
 backward and optimizer on one thread, medians of runs that take turns. TRL pads its rows, some of them at a time: with
 several ``--trl-rows`` the fastest counts.
 
-python benchmarks/learner.py --model tiny --rows ragged,equal,kuhn,sums --runs 5 --trl-rows 8,32
-python benchmarks/learner.py --model smollm2_135m --rows ragged --runs 2
+python benchmarks/learner.py --model tiny --rows ragged,equal,kuhn,sums --runs 5 --trl-rows 8,16
+python benchmarks/learner.py --model smollm2_135m --rows ragged,equal --count 8 --runs 1
 """
 
 from __future__ import annotations
@@ -97,7 +97,9 @@ def update(learner: Learner, part: Part) -> dict[str, float]:
     return {"cpu_seconds": time.process_time() - began, "grad_norm": report.metrics["grad_norm"]}
 
 
-def measure(learner: Learner, rows: list[TokenRow], runs: int, trl_rows: Sequence[int]) -> dict[str, Any]:
+def measure(
+    learner: Learner, rows: list[TokenRow], runs: int, trl_rows: Sequence[int], keeping: bool
+) -> dict[str, Any]:
     rows = rows[: len(rows) // max(trl_rows) * max(trl_rows)]
     part = part_of(rows)
     given = [
@@ -106,7 +108,7 @@ def measure(learner: Learner, rows: list[TokenRow], runs: int, trl_rows: Sequenc
         if isinstance(r, PolicyGradientRecord)
     ]
     job = {"kind": "update", "rows": given, "count": len(rows)}
-    peers = {at_once: Trl(learner.loaded, {**job, "at_once": at_once}) for at_once in trl_rows}
+    peers = {at_once: Trl(learner.loaded, {**job, "at_once": at_once}, keeping) for at_once in trl_rows}
     norms = {"ours": update(learner, part)["grad_norm"]}
     norms |= {f"TRL, {at_once} at a time": peer.step()["grad_norm"] for at_once, peer in peers.items()}
     if max(norms.values()) > 1.001 * min(norms.values()):
@@ -149,6 +151,7 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=16, help="rows that share nothing")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--trl-rows", default="8", help="rows in a forward pass of TRL's; 8 is its default")
+    parser.add_argument("--keeping", action="store_true", help="TRL's process keeps freed memory, as ours does")
     parser.add_argument("--token-budget", type=int, default=2048, help="ours: tokens in a forward pass")
     given = parser.parse_args()
     for kind in given.rows.split(","):
@@ -164,9 +167,10 @@ def main() -> None:
         else:
             rows = rows_of_a_step(*STEPS[given.model, kind])
         random.Random(2).shuffle(rows)
-        found = measure(learner, rows, given.runs, [int(n) for n in given.trl_rows.split(",")])
+        found = measure(learner, rows, given.runs, [int(n) for n in given.trl_rows.split(",")], given.keeping)
         print(kind, {key: value for key, value in found.items() if key not in ("cpu_seconds", "grad_norms_at_first")})
-        save(f"learner-{given.model}-{kind}", {"arguments": {**vars(given), "rows": kind}, **found})
+        name = f"learner-{given.model}-{kind}{'-keeping' if given.keeping else ''}"
+        save(name, {"arguments": {**vars(given), "rows": kind}, **found})
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ sampling and AdamW, no KL. Beside `Trainer.step` of the recipe: `plain.py`, whic
 two players. Processor seconds on one thread, medians of runs that take turns, first one to warm up.
 
 python benchmarks/step.py --model tiny --games 512 --runs 5 --at-once 64
-python benchmarks/step.py --model smollm2_135m --games 32 --runs 2 --at-once 8 --shown 6
+python benchmarks/step.py --model smollm2_135m --games 16 --runs 1 --at-once 8 --shown 6
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def main() -> None:
     trainer = trainer_of(RECIPES[given.model], sets)
     learner = trainer.learners["main"]
     if given.shown:
-        rows = rows_of_a_step(RECIPES[given.model], ["play.0.group_size=1", "batch.size=30"])
+        rows = rows_of_a_step(RECIPES[given.model], ["play.0.group_size=2", "batch.size=30"])
         show(learner.loaded.model, rows, given.shown)
         trainer.generator.publish("main", learner.loaded)
     chat = ChatFormat(learner.loaded.tokenizer)
