@@ -135,6 +135,11 @@ def _setting_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
         for key in ("learning_rate", "reference_refresh", "adapter"):
             if getattr(policy, key) and not policy.trainable:
                 yield ("policies", name, key), f"policy '{name}' is not trainable, so this would do nothing; remove it"
+    if recipe.train.staleness and recipe.train.old_logprobs == "learner":
+        yield (
+            ("train", "old_logprobs"),
+            "'learner' would hide from the objective that the weights of an update ago sampled (train.staleness: 1); use 'sampler'",
+        )
     if recipe.batch.unit == "groups" and all(entry.group_size == 1 for entry in recipe.play):
         yield (
             ("batch", "unit"),
