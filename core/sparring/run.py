@@ -42,6 +42,7 @@ class Run:
         self.notes: list[str] = []  # lines for a person: what makes a resume not exact
         self._stop = threading.Event()
         self._best: tuple[float, int] | None = None
+        self._logged = -1  # the last step whose metrics are written
         self.folder = RunFolder.open(folder) if resume else RunFolder.create(folder)
         try:
             self._begin(text, resume)
@@ -111,7 +112,7 @@ class Run:
                     metrics = self._steps(steps)
             except BaseException as error:
                 self._rescue(error)
-                told = str(error) if isinstance(error, SparringError) else f"{type(error).__name__}: {error}"
+                told = str(error) if isinstance(error, SparringError) else repr(error)
                 hooks.sparring_run_ended(event=RunEnded(self.folder.path, trainer.counters.step, False, told))
                 raise
         finished = trainer.counters.step >= steps
@@ -122,7 +123,7 @@ class Run:
         """The metrics of the last one."""
         trainer, hooks = self.trainer, self.host.manager.hook
         metrics: dict[str, float] = {}
-        if trainer.counters.step == 0:
+        if checkpoint.latest(self.folder.path) is None:
             metrics = {"step": 0.0, **trainer.evaluate(final=steps == 0)}
             self._log(metrics)
             hooks.sparring_step_ended(event=StepEnded(0, steps, metrics, ()))
@@ -138,24 +139,30 @@ class Run:
             if step % keep.every == 0 or step == steps:
                 transcripts.write(self.folder.path, step, episodes)
                 transcripts.retain(self.folder.path, keep.keep_last)
-            due = step % self.recipe.checkpoint.every == 0 or step == steps or self._stop.is_set()
-            began = time.perf_counter()
-            if due:
+            if step % self.recipe.checkpoint.every == 0 or step == steps:
+                began = time.perf_counter()
                 self._save(trainer.state_dict())
                 metrics["seconds/save"] = time.perf_counter() - began
             self._log(metrics)
             hooks.sparring_step_ended(event=StepEnded(step, steps, metrics, episodes))
+        if not self._saved(trainer.counters.step):  # asked to stop
+            self._save(trainer.state_dict())
         return metrics
 
+    def _saved(self, step: int) -> bool:
+        newest = checkpoint.latest(self.folder.path)
+        return newest is not None and checkpoint.step_of(newest) >= step
+
     def _rescue(self, error: BaseException) -> None:
-        """Save the step before the one that failed, if that is still there, so that going on costs no more than the failed one."""
+        """Save the last whole step, if its weights are still there, so that going on costs no more than what failed."""
         if not isinstance(error, Exception) or isinstance(error, (NumericsError, CheckpointError, RunFolderError)):
             return  # in a hurry; learned from numbers that may be the cause; or there is no writing
-        state, newest = self.trainer.last_whole_state(), checkpoint.latest(self.folder.path)
-        if state is None or newest is None or checkpoint.step_of(newest) >= state["counters"]["step"]:
-            return
-        with suppress(SparringError):  # the first error is the one to tell
-            self._save(state)
+        state = self.trainer.last_whole_state()
+        if state is None and self._logged == self.trainer.counters.step:  # a hook failed after the step
+            state = self.trainer.state_dict()
+        if state is not None and not self._saved(state["counters"]["step"]):
+            with suppress(SparringError):  # the first error is the one to tell
+                self._save(state)
 
     def _log(self, metrics: Mapping[str, float]) -> None:
         for tracker in self.trackers:
@@ -165,6 +172,7 @@ class Run:
                 raise RunFolderError(
                     f"cannot write metrics into {self.folder.path}: {error}; free space, then --resume"
                 ) from error
+        self._logged = self.trainer.counters.step
 
     def _note_best(self, metrics: Mapping[str, float]) -> None:
         name = self.recipe.checkpoint.keep_best
