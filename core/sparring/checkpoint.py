@@ -133,6 +133,11 @@ def steps(folder: Path) -> list[Path]:
     return sorted(path for path in (folder / "checkpoints").glob("step-*") if (path / _COMPLETE).exists())
 
 
+def step_of(path: Path) -> int:
+    """Which step a checkpoint is of."""
+    return int(path.name.removeprefix("step-"))
+
+
 def latest(folder: Path) -> Path | None:
     """The newest whole checkpoint; None if there is none."""
     found = steps(folder)
@@ -171,7 +176,7 @@ def retain(folder: Path, keep_last: int, keep_every: int = 0, best: int | None =
     """Remove checkpoints that no rule keeps: the newest ``keep_last``, those divisible by ``keep_every``, ``best``."""
     found = steps(folder)
     for path in found[:-keep_last]:
-        step = int(path.name.removeprefix("step-"))
+        step = step_of(path)
         if step != best and not (keep_every and step % keep_every == 0):
             # Renamed first: a removal that is cut short leaves no half checkpoint under a whole one's name.
             gone = path.with_name(f".{path.name}.tmp-{os.getpid()}")

@@ -142,6 +142,11 @@ def _setting_contradictions(recipe: Recipe) -> Iterator[tuple[KeyPath, str]]:
         if policy.reference_rate != 1 and not policy.reference_refresh:
             text = "is how far 'reference_refresh' moves the reference, and that is 0; set it, or remove this"
             yield ("policies", name, "reference_rate"), text
+    if recipe.train.staleness and recipe.train.old_logprobs == "learner":
+        yield (
+            ("train", "old_logprobs"),
+            "'learner' would hide from the objective that the weights of an update ago sampled (train.staleness: 1); use 'sampler'",
+        )
     if recipe.batch.unit == "groups" and all(entry.group_size == 1 for entry in recipe.play):
         yield (
             ("batch", "unit"),

@@ -11,13 +11,14 @@
     ├── CheckpointError     a checkpoint is missing, half written or of another recipe
     ├── ModelError          a model or its tokenizer cannot be loaded or does not fit
     ├── MemoryPlanError     training would take more memory than is free
+    ├── MemoryShortError    a single row does not fit into memory
     ├── GameError           a game broke its own contract: a bug in the game, stops the run
     ├── EpisodeError        an episode failed; carries which, and the cause
     ├── JudgeError          a judge does not answer
     ├── PlayerError         a player that speaks failed, or has failed too often
     ├── EstimatorError      an advantage estimator broke its contract
     ├── GenerationError     the generator failed
-    └── NumericsError       NaN or infinity; names step, tensor, episode and turn
+    └── NumericsError       NaN or infinity; names step, tensor, and whose row it is
 
 An illegal move is no error: it is data that the scheme handles (see ``Move``).
 ``RecipeError``, ``PluginError``, ``RunFolderError`` and ``MemoryPlanError`` mean "what you typed is wrong" (exit status 2); the others fail a run (1).
@@ -85,6 +86,10 @@ class ModelError(SparringError):
 
 class MemoryPlanError(SparringError):
     exit_status = 2
+
+
+class MemoryShortError(SparringError):
+    pass
 
 
 class GameError(SparringError):

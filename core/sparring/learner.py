@@ -9,22 +9,23 @@ from __future__ import annotations
 import math
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
+from sparring import memory, numerics
 from sparring.adapters import overwrite, trained_parameters, twin
 from sparring.batch import ObjectiveBatch, Totals, objective_batch
 from sparring.chance import key_of
 from sparring.errors import CheckpointError, NumericsError
-from sparring.forward import attend_by_plan, autocast, check_forward, token_logprobs
+from sparring.forward import Scored, attend_by_plan, autocast, check_forward, token_logprobs
 from sparring.interfaces import LoadedModel, Objective
-from sparring.prefix_tree import batches_of_bundles
 from sparring.records import PolicyGradientRecord, Record, TokenRow
+from sparring.token_budget import CountedOnce, TokenBudget
 
 if TYPE_CHECKING:
     from accelerate import Accelerator
@@ -39,6 +40,15 @@ class _Fixed(NamedTuple):
     reference: Sequence[Sequence[float]] | None
 
 
+class _Loss(NamedTuple):
+    """The loss of a micro-batch, metric sums by name, and what they were made of."""
+
+    loss: torch.Tensor
+    sums: dict[str, torch.Tensor]
+    batch: ObjectiveBatch
+    scored: Scored
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """Records of one kind with the objective they are trained by. ``totals`` count those already dropped too."""
@@ -46,6 +56,21 @@ class Part:
     objective: Objective
     records: Sequence[Record]
     totals: Totals
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """An optimizer step's share of a part, and what is known of its records."""
+
+    part: Part
+    records: list[Record]
+    fixed: list[_Fixed]
+    totals: Totals
+
+    @classmethod
+    def of(cls, part: Part, fixed: Sequence[_Fixed], numbers: Sequence[int]) -> _Share:
+        totals = part.totals.share(len(numbers) / len(part.records))
+        return cls(part, [part.records[n] for n in numbers], [fixed[n] for n in numbers], totals)
 
 
 @dataclass(slots=True)
@@ -82,6 +107,8 @@ class Learner:
         self._scheduler = LambdaLR(self._optimizer, self._factor)
         self.reference: LoadedModel | None = None
         self.version = 0
+        self._step = 0  # the one in hand
+        self.budget = TokenBudget(name, train.token_budget, memory.watermark(loaded.model.device, train.memory_share))
 
     # ---- reference ---------------------------------------------------------------------------------------------------
 
@@ -108,19 +135,24 @@ class Learner:
         parts = [part for part in parts if part.records]
         if not parts:
             return report
+        self._step = step
         self.loaded.model.eval()  # no dropout: the ratio to the sampling policy must be 1 on policy
         fixed = [self._fixed_logprobs(part, report) for part in parts]
         optimizer_steps = 0
         for epoch in range(self._train.epochs):
-            shares = [self._minibatches(len(part.records), (step, epoch, i)) for i, part in enumerate(parts)]
-            for minibatch in range(max(map(len, shares))):
-                for part, known, share in zip(parts, fixed, shares, strict=True):
-                    if minibatch < len(share):
-                        self._accumulate(part, known, share[minibatch], report, step)
+            numbers = [self._minibatches(len(part.records), (step, epoch, i)) for i, part in enumerate(parts)]
+            for minibatch in range(max(map(len, numbers))):
+                mine = [
+                    _Share.of(part, known, which[minibatch])
+                    for part, known, which in zip(parts, fixed, numbers, strict=True)
+                    if minibatch < len(which)
+                ]
+                for share in mine:
+                    self._accumulate(share, report)
                 began = time.perf_counter()
                 norm = self._accelerator.clip_grad_norm_(self._parameters.values(), self._train.max_grad_norm)
                 if norm is not None and not math.isfinite(float(norm)):
-                    raise NumericsError(self._where_gradient_broke(step, float(norm)))
+                    self._gradient_broke(mine, float(norm))
                 self._optimizer.step()
                 self._scheduler.step()
                 self._optimizer.zero_grad(set_to_none=True)
@@ -130,6 +162,7 @@ class Learner:
         for name in [n for n in report.metrics if not n.endswith(("_max", "logprob_gap"))]:
             report.metrics[name] /= optimizer_steps
         report.metrics["learning_rate"] = float(self._scheduler.get_last_lr()[0])
+        report.metrics["token_budget"] = float(self.budget.tokens)
         return report
 
     def _minibatches(self, count: int, key: tuple[int, int, int]) -> list[list[int]]:
@@ -163,62 +196,41 @@ class Learner:
         """Log-probabilities of trained tokens, by bundle and row."""
         began = time.perf_counter()
         out: list[list[list[float]]] = [[] for _ in bundles]
-        for group in self._micro_batches(bundles):
+
+        def work(group: list[int]) -> None:
             rows = [row for b in group for row in bundles[b]]
             with autocast(loaded):
-                flat = token_logprobs(
-                    loaded.model, [t for t, _ in rows], [where for _, where in rows]
-                ).logprobs.tolist()
+                scored = token_logprobs(loaded.model, [t for t, _ in rows], [where for _, where in rows])
+            self.budget.look()
+            flat = scored.logprobs.tolist()
             at = 0
             for b in group:
                 for _, where in bundles[b]:
                     out[b].append(flat[at : at + len(where)])
                     at += len(where)
+
+        self.budget.run(bundles, work, self._step)
         report.seconds["forward"] += time.perf_counter() - began
         return out
 
-    def _micro_batches(self, bundles: Sequence[Sequence[TokenRow]]) -> Iterator[list[int]]:
-        return batches_of_bundles([[tokens for tokens, _ in bundle] for bundle in bundles], self._train.token_budget)
-
-    def _accumulate(
-        self, part: Part, fixed: Sequence[_Fixed], numbers: Sequence[int], report: UpdateReport, step: int
-    ) -> None:
+    def _accumulate(self, share: _Share, report: UpdateReport) -> None:
         """Add the gradient of an optimizer step's share of a part, micro-batch by micro-batch."""
-        records = [part.records[number] for number in numbers]
-        totals = part.totals.share(len(records) / len(part.records))
-        whole = part.objective.needs_reference in ("reverse_kl", "forward_kl")
-        if whole and self.reference is None:
-            self.keep_reference()
-        for group in self._micro_batches([record.rows for record in records]):
-            mine, known = [records[i] for i in group], [fixed[numbers[i]] for i in group]
-            rows = [row for record in mine for row in record.rows]
+        once = CountedOnce(self._parameters.values())
+
+        def work(group: list[int]) -> None:
             began = time.perf_counter()
-            with autocast(self.loaded):
-                scored = token_logprobs(
-                    self.loaded.model,
-                    [tokens for tokens, _ in rows],
-                    [where for _, where in rows],
-                    reference=self.reference.model if whole and self.reference else None,
-                    forward_kl=part.objective.needs_reference == "forward_kl",
-                )
-            batch = objective_batch(
-                mine,
-                [row for f in known for row in f.old],
-                None if known[0].reference is None else [row for f in known for row in f.reference or ()],
-                scored,
-                totals,
-                self.loaded.model.device,
-            )
-            loss, sums = part.objective(batch)
+            loss, sums, batch, scored = self._loss(share, group)
+            self.budget.look()
             report.seconds["forward"] += time.perf_counter() - began
             if not torch.isfinite(loss):
-                raise NumericsError(_where_loss_broke(step, self.name, loss, batch, mine))
+                self._loss_broke(share, group, loss, batch)
             began = time.perf_counter()
-            self._accelerator.backward(loss)
+            with once.backward(group):
+                self._accelerator.backward(loss)
             report.seconds["backward"] += time.perf_counter() - began
             report.nodes += scored.nodes
             measured = {"loss": loss.detach(), "entropy": batch.mean_of(-batch.logprobs), **sums}
-            if isinstance(mine[0], PolicyGradientRecord):
+            if isinstance(share.records[0], PolicyGradientRecord):
                 gap = (batch.logprobs.detach() - batch.old_logprobs).abs().max().item()
                 report.metrics.setdefault("logprob_gap", gap)  # of the first micro-batch, before any update
             for name, value in measured.items():
@@ -228,13 +240,65 @@ class Learner:
                 else:
                     report.metrics[name] = report.metrics.get(name, 0.0) + number
 
-    def _where_gradient_broke(self, step: int, norm: float) -> str:
-        bad = [n for n, p in self._parameters.items() if p.grad is not None and not torch.isfinite(p.grad).all()]
-        return (
-            f"step {step}: the gradient norm of policy {self.name!r} is {norm}; not finite in {len(bad)} tensors, first "
-            f"{bad[0] if bad else '?'}. The weights are still those of the step before. A smaller train.learning_rate "
-            "or train.max_grad_norm is the usual cure; `--resume` goes on from the last checkpoint."
+        self.budget.run([record.rows for record in share.records], work, self._step)
+
+    def _loss(self, share: _Share, group: Sequence[int]) -> _Loss:
+        """The loss of some records of a share."""
+        mine, known = [share.records[i] for i in group], [share.fixed[i] for i in group]
+        objective = share.part.objective
+        whole = objective.needs_reference in ("reverse_kl", "forward_kl")
+        if whole and self.reference is None:
+            self.keep_reference()
+        rows = [row for record in mine for row in record.rows]
+        with autocast(self.loaded):
+            scored = token_logprobs(
+                self.loaded.model,
+                [tokens for tokens, _ in rows],
+                [where for _, where in rows],
+                reference=self.reference.model if whole and self.reference else None,
+                forward_kl=objective.needs_reference == "forward_kl",
+            )
+        batch = objective_batch(
+            mine,
+            [row for f in known for row in f.old],
+            None if known[0].reference is None else [row for f in known for row in f.reference or ()],
+            scored,
+            share.totals,
+            self.loaded.model.device,
         )
+        return _Loss(*objective(batch), batch, scored)
+
+    # ---- numbers that break ------------------------------------------------------------------------------------------
+
+    def _loss_broke(self, share: _Share, group: Sequence[int], loss: torch.Tensor, batch: ObjectiveBatch) -> NoReturn:
+        number = {id(share.records[i]): i for i in group}
+
+        @torch.no_grad()
+        def alone(record: Record) -> torch.Tensor:
+            return self._loss(share, [number[id(record)]]).loss
+
+        why = numerics.why_loss_broke(batch, [share.records[i] for i in group], self._parameters, alone)
+        what = f"step {self._step}: the loss of policy {self.name!r} is {loss.item()}"
+        raise NumericsError(f"{what} because {why}. {numerics.CURE}")
+
+    def _gradient_broke(self, shares: Sequence[_Share], norm: float) -> NoReturn:
+        why = numerics.why_gradient_broke(self._parameters, lambda: self._first_broken(shares))
+        what = f"step {self._step}: the gradient norm of policy {self.name!r} is {norm}"
+        raise NumericsError(f"{what}: {why}. {numerics.CURE}")
+
+    def _first_broken(self, shares: Sequence[_Share]) -> Record | None:
+        """The first record whose own gradient is not finite; micro-batches first, so that few are run alone."""
+
+        def breaks(share: _Share, group: Sequence[int]) -> bool:
+            self._optimizer.zero_grad(set_to_none=True)
+            self._accelerator.backward(self._loss(share, group).loss)
+            return bool(numerics.broken({name: p.grad for name, p in self._parameters.items()}))
+
+        for share in shares:
+            for group in self.budget.cut([r.rows for r in share.records], range(len(share.records))):
+                if breaks(share, group):
+                    return next((share.records[i] for i in group if breaks(share, [i])), None)
+        return None
 
     # ---- checkpoint --------------------------------------------------------------------------------------------------
 
@@ -252,7 +316,7 @@ class Learner:
 
     def state_dict(self) -> dict[str, Any]:
         state = self._scheduler.state_dict()
-        return {"version": self.version, "updates": state["last_epoch"]}
+        return {"version": self.version, "updates": state["last_epoch"], "budget": self.budget.state_dict()}
 
     def restore(
         self, state: Mapping[str, Any], tensors: Mapping[str, torch.Tensor], weights: Mapping[str, torch.Tensor]
@@ -280,6 +344,7 @@ class Learner:
             overwrite(self.reference, {name: tensors[f"reference/{name}"] for name in parameters})
         self._scheduler = LambdaLR(self._optimizer, self._factor, last_epoch=int(state["updates"]) - 1)
         self.version = int(state["version"])
+        self.budget.load_state_dict(state["budget"])
 
 
 def learning_rate_factor(schedule: str, warmup: int, updates: int, done: int) -> float:
@@ -297,25 +362,3 @@ def prepare(loaded: LoadedModel) -> LoadedModel:
     check_forward(loaded.model)
     attend_by_plan(loaded.model)
     return loaded
-
-
-def _where_loss_broke(
-    step: int, policy: str, loss: torch.Tensor, batch: ObjectiveBatch, records: Sequence[Record]
-) -> str:
-    places = [
-        (record.episode, row, place)
-        for record in records
-        for row, (_, positions) in enumerate(record.rows)
-        for place in positions
-    ]
-    for name in ("logprobs", "old_logprobs", "reference", "advantages"):
-        values = getattr(batch, name)
-        if values is not None and not torch.isfinite(values).all():
-            bad = (~torch.isfinite(values)).nonzero()[:, 0]
-            episode, row, place = places[int(bad[0])]
-            return (
-                f"step {step}: the loss of policy {policy!r} is {loss.item()} because {name} has {len(bad)} values that are not "
-                f"finite, first in episode {episode}, token {place} of row {row} of its record. The weights are still those of the step before; "
-                "`--resume` goes on from the last checkpoint, and a smaller train.learning_rate is the usual cure."
-            )
-    return f"step {step}: the loss of policy {policy!r} is {loss.item()} though all its inputs are finite: the objective overflows"

@@ -104,8 +104,31 @@ def free_bytes(device: torch.device) -> int:
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     free = int(psutil.virtual_memory().available)
+    container = _container()
+    return free if container is None else min(free, max(0, container[0] - container[1]))
+
+
+def resident_bytes() -> int:
+    """What this process has in the machine's memory."""
+    return int(psutil.Process().memory_info().rss)
+
+
+def watermark(device: torch.device, share: float) -> int | None:
+    """``share`` of the machine's memory, or of its container's limit, in bytes.
+
+    None where an allocation that does not fit fails by itself, as on CUDA: a CPU's kills the process.
+    """
+    if device.type != "cpu":
+        return None
+    container = _container()
+    total = int(psutil.virtual_memory().total)
+    return int(share * (total if container is None else min(total, container[0])))
+
+
+def _container() -> tuple[int, int] | None:
+    """The limit of this process's container and what it has taken, in bytes; None without a limit."""
     try:
         limit, used = ((_CGROUP / name).read_text().strip() for name in ("memory.max", "memory.current"))
-        return free if limit == "max" else min(free, max(0, int(limit) - int(used)))
+        return None if limit == "max" else (int(limit), int(used))
     except (OSError, ValueError):
-        return free
+        return None

@@ -55,6 +55,11 @@ CORE: tuple[Metric, ...] = (
     Metric("grad_norm/*", "", "Norm of the policy's gradient before clipping, averaged likewise."),
     Metric("learning_rate/*", "", "Learning rate of the policy's last optimizer step."),
     Metric(
+        "token_budget/*",
+        "tokens",
+        "Most tokens of the policy's micro-batches; less than the recipe's once memory ran short.",
+    ),
+    Metric(
         "kl/*", "nats per token", "Mean estimated KL divergence of the policy from its reference at trained tokens."
     ),
     Metric(

@@ -37,21 +37,21 @@ class Pool:
             )
         return Held(name, version)
 
-    def keep(self, policy: str, learner: Learner, versions: Sequence[int]) -> None:
-        """Keep exactly ``versions`` of a policy; the one that was just trained is copied."""
+    def keep(self, policy: str, version: int, present: LoadedModel, versions: Sequence[int]) -> None:
+        """Keep exactly ``versions`` of a policy; the present one, ``version``, is copied."""
         wanted = {f"{policy}@{version}" for version in versions}
         for name in [n for n in self._held if n.partition("@")[0] == policy and n not in wanted]:
             del self._held[name]
             self._generator.withdraw(name)
             if self._blends.pop(f"{name}*", None):
                 self._generator.withdraw(f"{name}*")
-        name = f"{policy}@{learner.version}"
+        name = f"{policy}@{version}"
         if name in wanted and name not in self._held:
-            self._add(name, learner.loaded, None)
+            self._add(name, present, None)
         if self._blender:
             for name in sorted(wanted & self._held.keys()):
                 if f"{name}*" not in self._blends:
-                    self._blends[f"{name}*"] = self._blender.blend(self._held[name], learner.loaded)
+                    self._blends[f"{name}*"] = self._blender.blend(self._held[name], present)
                 self._generator.publish(f"{name}*", self._blends[f"{name}*"])  # the present policy has changed
 
     def _add(self, name: str, like: LoadedModel, weights: Mapping[str, Any] | None) -> None:

@@ -7,14 +7,14 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from sparring import checkpoint, memory, transcripts
 from sparring.assemble import assemble
-from sparring.errors import CheckpointError, RunFolderError, SparringError
+from sparring.errors import CheckpointError, NumericsError, RunFolderError, SparringError
 from sparring.interfaces import RunEnded, RunStarted, StepEnded, Tracker
 from sparring.manifest import differences, manifest
 from sparring.plugins import Host
@@ -42,6 +42,7 @@ class Run:
         self.notes: list[str] = []  # lines for a person: what makes a resume not exact
         self._stop = threading.Event()
         self._best: tuple[float, int] | None = None
+        self._logged = -1  # the last step whose metrics are written
         self.folder = RunFolder.open(folder) if resume else RunFolder.create(folder)
         try:
             self._begin(text, resume)
@@ -96,46 +97,72 @@ class Run:
         self._stop.set()
 
     def train(self) -> RunResult:
-        """Steps until the recipe's number of them, an interruption, or an error (raised after what was saved is safe)."""
+        """Steps until the recipe's number of them, an interruption, or an error, which is raised after what can be saved is."""
         steps, trainer = self.recipe.train.steps, self.trainer
         hooks = self.host.manager.hook
-        hooks.sparring_run_started(event=RunStarted(self.recipe, self.folder.path, trainer.counters.step, steps))
-        metrics: dict[str, float] = {}
-        try:
-            with self._interruptible():
-                if trainer.counters.step == 0:
-                    metrics = {"step": 0.0, **trainer.evaluate(final=steps == 0)}
-                    self._log(metrics)
-                    hooks.sparring_step_ended(event=StepEnded(0, steps, metrics, ()))
-                    self._save()
-                while trainer.counters.step < steps and not self._stop.is_set():
-                    metrics, episodes = trainer.step()
-                    step = trainer.counters.step
-                    began = time.perf_counter()
-                    metrics |= trainer.evaluate(final=step == steps)
-                    metrics["seconds/evaluate"] = time.perf_counter() - began
-                    self._note_best(metrics)
-                    keep = self.recipe.transcripts
-                    if step % keep.every == 0 or step == steps:
-                        transcripts.write(self.folder.path, step, episodes)
-                        transcripts.retain(self.folder.path, keep.keep_last)
-                    due = step % self.recipe.checkpoint.every == 0 or step == steps or self._stop.is_set()
-                    began = time.perf_counter()
-                    if due:
-                        self._save()
-                        metrics["seconds/save"] = time.perf_counter() - began
-                    self._log(metrics)
-                    hooks.sparring_step_ended(event=StepEnded(step, steps, metrics, episodes))
-        except SparringError as error:
-            hooks.sparring_run_ended(event=RunEnded(self.folder.path, trainer.counters.step, False, str(error)))
-            raise
-        finally:
+        with ExitStack() as closing:
+            closing.callback(self.folder.close)
             for tracker in self.trackers:
-                tracker.close()
-            self.folder.close()
+                closing.callback(tracker.close)
+            try:
+                hooks.sparring_run_started(
+                    event=RunStarted(self.recipe, self.folder.path, trainer.counters.step, steps)
+                )
+                with self._interruptible():
+                    metrics = self._steps(steps)
+            except BaseException as error:
+                self._rescue(error)
+                told = str(error) if isinstance(error, SparringError) else repr(error)
+                hooks.sparring_run_ended(event=RunEnded(self.folder.path, trainer.counters.step, False, told))
+                raise
         finished = trainer.counters.step >= steps
         hooks.sparring_run_ended(event=RunEnded(self.folder.path, trainer.counters.step, finished))
         return RunResult(self.folder.path, trainer.counters.step, finished, metrics)
+
+    def _steps(self, steps: int) -> Mapping[str, float]:
+        """The metrics of the last one."""
+        trainer, hooks = self.trainer, self.host.manager.hook
+        metrics: dict[str, float] = {}
+        if checkpoint.latest(self.folder.path) is None:
+            metrics = {"step": 0.0, **trainer.evaluate(final=steps == 0)}
+            self._log(metrics)
+            hooks.sparring_step_ended(event=StepEnded(0, steps, metrics, ()))
+            self._save(trainer.state_dict())
+        while trainer.counters.step < steps and not self._stop.is_set():
+            metrics, episodes = trainer.step()
+            step = trainer.counters.step
+            began = time.perf_counter()
+            metrics |= trainer.evaluate(final=step == steps)
+            metrics["seconds/evaluate"] = time.perf_counter() - began
+            self._note_best(metrics)
+            keep = self.recipe.transcripts
+            if step % keep.every == 0 or step == steps:
+                transcripts.write(self.folder.path, step, episodes)
+                transcripts.retain(self.folder.path, keep.keep_last)
+            if step % self.recipe.checkpoint.every == 0 or step == steps:
+                began = time.perf_counter()
+                self._save(trainer.state_dict())
+                metrics["seconds/save"] = time.perf_counter() - began
+            self._log(metrics)
+            hooks.sparring_step_ended(event=StepEnded(step, steps, metrics, episodes))
+        if not self._saved(trainer.counters.step):  # asked to stop
+            self._save(trainer.state_dict())
+        return metrics
+
+    def _saved(self, step: int) -> bool:
+        newest = checkpoint.latest(self.folder.path)
+        return newest is not None and checkpoint.step_of(newest) >= step
+
+    def _rescue(self, error: BaseException) -> None:
+        """Save the last whole step, if its weights are still there, so that going on costs no more than what failed."""
+        if not isinstance(error, Exception) or isinstance(error, (NumericsError, CheckpointError, RunFolderError)):
+            return  # in a hurry; learned from numbers that may be the cause; or there is no writing
+        state = self.trainer.last_whole_state()
+        if state is None and self._logged == self.trainer.counters.step:  # a hook failed after the step
+            state = self.trainer.state_dict()
+        if state is not None and not self._saved(state["counters"]["step"]):
+            with suppress(SparringError):  # the first error is the one to tell
+                self._save(state)
 
     def _log(self, metrics: Mapping[str, float]) -> None:
         for tracker in self.trackers:
@@ -145,21 +172,23 @@ class Run:
                 raise RunFolderError(
                     f"cannot write metrics into {self.folder.path}: {error}; free space, then --resume"
                 ) from error
+        self._logged = self.trainer.counters.step
 
     def _note_best(self, metrics: Mapping[str, float]) -> None:
         name = self.recipe.checkpoint.keep_best
         if name and name in metrics and (self._best is None or metrics[name] < self._best[0]):
             self._best = (metrics[name], self.trainer.counters.step)
 
-    def _save(self) -> None:
+    def _save(self, state: Mapping[str, Any]) -> None:
+        """A checkpoint of the trainer's ``state``, which fits the weights as they are."""
         trainer, keep = self.trainer, self.recipe.checkpoint
-        state: dict[str, Any] = {"trainer": trainer.state_dict(), "best": self._best}
+        whole = {"trainer": state, "best": self._best}
         models = {name: learner.loaded for name, learner in trainer.learners.items()}
         before = checkpoint.latest(self.folder.path)
         tensors = trainer.tensors()
         # A pool member never changes, so its file is shared with the checkpoint before.
         unchanged = {name: before for name in tensors if name.startswith("pool-")} if before else {}
-        checkpoint.save(self.folder.path, trainer.counters.step, state, tensors, models, unchanged=unchanged)
+        checkpoint.save(self.folder.path, state["counters"]["step"], whole, tensors, models, unchanged=unchanged)
         checkpoint.retain(self.folder.path, keep.keep_last, keep.keep_every, self._best[1] if self._best else None)
 
     @contextmanager

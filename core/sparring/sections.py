@@ -199,7 +199,23 @@ class TrainSpec(Params):
     weight_decay: float = Field(0.0, ge=0, description="AdamW's, on matrices only.")
     max_grad_norm: float = Field(1.0, gt=0, description="A larger gradient is scaled down to this norm.")
     token_budget: int = Field(
-        4096, ge=1, description="Tokens of a micro-batch; changes memory and speed, not the result."
+        4096,
+        ge=1,
+        description="Tokens of a micro-batch; changes memory and speed, not the result. Halved when memory runs short.",
+    )
+    memory_share: float = Field(
+        0.9,
+        gt=0,
+        le=1,
+        description="On a CPU, the share of the machine's or its container's memory above which the process counts as short of "
+        "it; 1: never (ours). On CUDA an allocation that fails tells.",
+    )
+    staleness: int = Field(
+        0,
+        ge=0,
+        le=1,
+        description="How many updates ago records may have been sampled. 0: strictly on policy. 1: while the weights learn from a "
+        "step, a copy of them as they were plays the next; the objective has to weigh what they sampled.",
     )
     old_logprobs: Literal["sampler", "learner"] = Field(
         "sampler", description="Whose log-probabilities are the old ones: as sampled, or computed again by the learner."

@@ -3,7 +3,8 @@
 Simpler than a textbook's actor and critic, on purpose:
 
 1. Strictly on policy by default: one optimizer step per collect, so the ratio is 1 and clipping does nothing until
-   ``train.epochs`` or ``train.minibatches`` is more than 1.
+   ``train.epochs`` or ``train.minibatches`` is more than 1. With ``train.staleness: 1`` the next step is played by a copy
+   of the weights while they change; publishing, evaluating and saving wait for both, so nothing depends on which is faster.
 2. No value network; advantages come from an estimator over whole trajectories.
 3. KL, if any, is a term of the loss, never subtracted from rewards.
 4. The sampler's own log-probabilities are the old ones, unless ``train.old_logprobs`` says otherwise.
@@ -15,14 +16,19 @@ resume.
 
 from __future__ import annotations
 
+import copy
+import json
 import math
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple, TypeVar
 
+from sparring import transcripts
+from sparring.adapters import overwrite, trained_parameters, twin
 from sparring.batch import totals
 from sparring.chance import SeededChance
 from sparring.entry import Entry
@@ -64,6 +70,13 @@ class Counters:
     entry_turns: list[int] = field(default_factory=list)
 
 
+class _Played(NamedTuple):
+    """A step's episodes, and what was counted when they had been played."""
+
+    counters: Counters
+    episodes: list[Episode]
+
+
 class Trainer:
     """Runs steps. `sparring.run` assembles one from a recipe and keeps its folder."""
 
@@ -85,8 +98,10 @@ class Trainer:
             groups=[0] * len(entries), entry_episodes=[0] * len(entries), entry_turns=[0] * len(entries)
         )
         self._seconds: dict[str, float] = defaultdict(float)
-        for name, learner in learners.items():
-            generator.publish(name, learner.loaded)
+        self._ahead: Future[_Played] | None = None  # the next step, if it has been played already
+        self._before: tuple[str, Future[_Played] | None] | None = None  # the state when the step in hand began
+        self._copies = {name: twin(learner.loaded) for name, learner in learners.items() if recipe.train.staleness}
+        self._offer()
         for name, loaded in frozen.items():
             generator.publish(name, loaded)
         self._keep_members()
@@ -96,13 +111,11 @@ class Trainer:
         self._seconds.clear()
         sampled_before, seconds_before = self.hall.sampled_tokens, self.hall.sampling_seconds
         began = time.perf_counter()
-        self.counters.step += 1
-        phase, nth = self.recipe.phase(self.counters.step)
-        if nth == 1:
-            self.counters.groups = [0] * len(self.entries)
+        self._before = json.dumps(self._state()), self._ahead
         with self._clock("play"):
-            episodes = self._play(phase)
-            self.generator.release()
+            self.counters, episodes = self._ahead.result() if self._ahead else self._play()
+            self._ahead = None
+        phase, nth = self.recipe.phase(self.counters.step)
         with self._clock("judge"):
             self._combine_rewards(episodes)
             if isinstance(self.opponents, MatchObserver):
@@ -112,8 +125,9 @@ class Trainer:
         metrics = self._describe(episodes, trajectories)
         with self._clock("build"):
             records = self._build(episodes)
-        with self._clock("update"):
+        with self._while_playing_ahead(), self._clock("update"):
             model_seconds = self._update(records, metrics)
+        self._before = None
         with self._clock("publish"):
             self._publish(phase.refresh_reference if nth == phase.steps else ())
             self.hall.stores.commit(item for e in episodes if not e.error for item in e.additions)
@@ -127,50 +141,72 @@ class Trainer:
 
     # ---- plan and play -----------------------------------------------------------------------------------------------
 
-    def _play(self, phase: PhaseSpec) -> list[Episode]:
+    @contextmanager
+    def _while_playing_ahead(self) -> Iterator[None]:
+        """Within, the next step is played beside, if the recipe wants that; leaving waits for it, and its result for its turn."""
+        if not self.recipe.train.staleness or self.counters.step == self.recipe.train.steps:
+            yield
+            return
+        with ThreadPoolExecutor(1, "play") as beside:
+            self._ahead = beside.submit(self._play)
+            yield
+            with self._clock("play"):
+                wait([self._ahead])
+
+    def _play(self) -> _Played:
+        """Play the step after the one that is counted. Nothing here changes what learning reads, nor the reverse."""
+        counters = copy.deepcopy(self.counters)
+        counters.step += 1
+        phase, nth = self.recipe.phase(counters.step)
+        if nth == 1:
+            counters.groups = [0] * len(self.entries)
         size, unit = self.recipe.batch.size, self.recipe.batch.unit
         plans: list[EpisodePlan] = []
-        if unit != "turns":
-            episodes = 0
-            while episodes < size:
-                group = self._next_group(phase)
-                plans += group
-                episodes += 1 if unit == "groups" else len(group)
-            return self._finish(self.hall.play(plans, self.counters.step))
 
         def more(ended: Sequence[Episode]) -> list[EpisodePlan]:
             """Groups that are lacking, if those in flight take as many turns as is usual."""
             turns: float = sum(turn.trained for episode in ended for turn in episode.turns)
             known = {episode.number for episode in ended}
-            turns += sum(self._turns_expected(plan.entry) for plan in plans if plan.number not in known)
+            turns += sum(self._turns_expected(plan.entry, counters) for plan in plans if plan.number not in known)
             new: list[EpisodePlan] = []
             while turns < size:
-                group = self._next_group(phase)
+                group = self._next_group(phase, counters)
                 new += group
-                turns += sum(self._turns_expected(plan.entry) for plan in group)
+                turns += sum(self._turns_expected(plan.entry, counters) for plan in group)
             plans.extend(new)
             return new
 
-        return self._finish(self.hall.play(more(()), self.counters.step, more))
+        if unit == "turns":
+            episodes = self.hall.play(more(()), counters.step, more)
+        else:
+            begun = 0
+            while begun < size:
+                group = self._next_group(phase, counters)
+                plans += group
+                begun += 1 if unit == "groups" else len(group)
+            episodes = self.hall.play(plans, counters.step)
+        self.generator.release()
+        self._count(episodes, counters)
+        return _Played(counters, episodes)
 
-    def _turns_expected(self, entry: int) -> float:
+    def _turns_expected(self, entry: int, counters: Counters) -> float:
         """Trained turns of an episode, as they have been so far; at first, one for each role."""
-        if self.counters.entry_episodes[entry]:
-            return max(0.1, self.counters.entry_turns[entry] / self.counters.entry_episodes[entry])
+        if counters.entry_episodes[entry]:
+            return max(0.1, counters.entry_turns[entry] / counters.entry_episodes[entry])
         return float(sum(held.trained for held in self.entries[entry].roles.values()))
 
-    def _next_group(self, phase: PhaseSpec) -> list[EpisodePlan]:
+    def _next_group(self, phase: PhaseSpec, counters: Counters) -> list[EpisodePlan]:
         """The next group of the entry that is furthest behind its weight, so that shares are exact, not drawn."""
-        begun = self.counters.groups
+        begun = counters.groups
         playable = [entry for entry in self.entries if phase.play is None or entry.name in phase.play]
         entry = min(playable, key=lambda e: ((begun[e.number] + 1) / e.weight, e.number))
         begun[entry.number] += 1
-        self.counters.starts += 1
-        start = self.counters.starts
+        counters.starts += 1
+        start = counters.starts
         plans = []
         for _ in range(entry.group_size):
-            number = self.counters.episodes
-            self.counters.episodes += 1
+            number = counters.episodes
+            counters.episodes += 1
             holders = self._seat(entry, number, phase)
             plans.append(entry.plan(number, start, holders, (self.recipe.train.seed,)))
         return plans
@@ -194,31 +230,31 @@ class Trainer:
                     holders[role] = Held(opponent)
                 elif opponent is not None:
                     holders[role] = Held.by(*opponent, entry.game)
-        version = self.counters.step - 1
         return {
-            role: Held(held.name, version, trained=held.trained) if held.name in self.learners else held
+            role: Held(held.name, self.learners[held.name].version, trained=held.trained)
+            if held.name in self.learners
+            else held
             for role, held in holders.items()
         }
 
-    def _finish(self, episodes: list[Episode]) -> list[Episode]:
+    def _count(self, episodes: Sequence[Episode], counters: Counters) -> None:
         """Count, and give up failed episodes within the budget."""
         for episode in episodes:
             if episode.error:
-                self.counters.episodes_failed += 1
+                counters.episodes_failed += 1
                 for turn in episode.turns:
                     turn.trained = False
             turns = sum(turn.trained for turn in episode.turns)
-            self.counters.turns += turns
-            self.counters.entry_turns[episode.entry] += turns
-            self.counters.entry_episodes[episode.entry] += 1
+            counters.turns += turns
+            counters.entry_turns[episode.entry] += turns
+            counters.entry_episodes[episode.entry] += 1
         budget = self.recipe.train.failure_budget
-        if self.counters.episodes_failed > budget:
+        if counters.episodes_failed > budget:
             failed = next(e for e in reversed(episodes) if e.error)
             raise EpisodeError(
-                f"step {self.counters.step}: {self.counters.episodes_failed} episodes of this run have failed, more than "
+                f"step {counters.step}: {counters.episodes_failed} episodes of this run have failed, more than "
                 f"train.failure_budget ({budget}); the last is episode {failed.number} of {failed.game}: {failed.error}"
             )
-        return episodes
 
     # ---- judge, estimate, update, publish ------------------------------------------------------------------------------
 
@@ -273,12 +309,21 @@ class Trainer:
         metrics["tokens/trained"] = sum(len(where) for record in records for _, where in record.rows)
         metrics["tokens/computed"] = 0.0
         for name, learner in self.learners.items():
-            report = learner.update(self._parts([r for r in records if r.policy == name]), self.counters.step)
+            mine = [record for record in records if record.policy == name]
+            if self.recipe.train.staleness:
+                metrics[f"staleness/{name}"] = self._staleness(learner, mine)
+            report = learner.update(self._parts(mine), self.counters.step)
             metrics |= {f"{key}/{name}": value for key, value in report.metrics.items()}
             metrics["tokens/computed"] += report.nodes / self.recipe.train.epochs
             for part, seconds in report.seconds.items():
                 model_seconds[part] += seconds
         return model_seconds
+
+    def _staleness(self, learner: Learner, records: Sequence[Record]) -> float:
+        """How many updates ago the oldest of ``records`` was sampled. Raises an assertion beyond the bound."""
+        ages = [learner.version - record.version for record in records if isinstance(record, PolicyGradientRecord)]
+        assert all(0 <= age <= self.recipe.train.staleness for age in ages), ages
+        return float(max(ages, default=0))
 
     def _parts(self, records: Sequence[Record]) -> list[Part]:
         """A policy's records by the objective of the entry they come from."""
@@ -299,15 +344,23 @@ class Trainer:
             self.opponents.step_ended(name, self.counters.step)
             if name in refresh:
                 learner.keep_reference()
-            self.generator.publish(name, learner.loaded)
+        self._offer()
         self._keep_members()
+
+    def _offer(self) -> None:
+        """Publish the policies as they are now; copies of them if the learner changes them while they are played."""
+        for name, copied in self._copies.items():
+            overwrite(copied, trained_parameters(self.learners[name].loaded))
+        for name, learner in self.learners.items():
+            self.generator.publish(name, self._copies.get(name, learner.loaded))
 
     def _keep_members(self) -> None:
         """Versions that opponents or evaluators may still ask for stay in the pool."""
         watching = [members() for e, _ in self.evaluators if (members := getattr(e, "members", None))]
         watched = {version for versions in watching for version in versions}
         for name, learner in self.learners.items():
-            self.pool.keep(name, learner, sorted({*self.opponents.members(name), *watched}))
+            present = self._copies.get(name, learner.loaded)
+            self.pool.keep(name, learner.version, present, sorted({*self.opponents.members(name), *watched}))
 
     # ---- measure -------------------------------------------------------------------------------------------------------
 
@@ -389,9 +442,21 @@ class Trainer:
 
     def state_dict(self) -> dict[str, Any]:
         """All that is needed beside tensors, as JSON values."""
-        counters = self.counters
+        return {**self._state(), "ahead": _as_json(self._ahead)}
+
+    def last_whole_state(self) -> dict[str, Any] | None:
+        """In a step that failed: the state when it began, if the tensors are still those of then; else None."""
+        if self._before is None:
+            return None
+        state, ahead = json.loads(self._before[0]), self._before[1]
+        now = {name: learner.state_dict() for name, learner in self.learners.items()}
+        if any(now[name]["updates"] != before["updates"] for name, before in state["learners"].items()):
+            return None
+        return {**state, "ahead": _as_json(ahead)}
+
+    def _state(self) -> dict[str, Any]:
         return {
-            "counters": {name: getattr(counters, name) for name in Counters.__slots__},
+            "counters": asdict(self.counters),
             "learners": {name: learner.state_dict() for name, learner in self.learners.items()},
             "components": {name: part.state_dict() for name, part in self._components()},
             "pool": self.pool.state_dict(),
@@ -414,8 +479,14 @@ class Trainer:
         for name, part in self._components():
             part.load_state_dict(state["components"][name])
         self.pool.load(state["pool"], tensors, self.learners)
+        self._offer()
         self._keep_members()
         self.hall.stores.load_state_dict(state["stores"])
+        self._ahead = None
+        if self.recipe.train.staleness and (ahead := state["ahead"]):
+            self._ahead = Future()
+            episodes = [transcripts.from_json(episode) for episode in ahead["episodes"]]
+            self._ahead.set_result(_Played(Counters(**ahead["counters"]), episodes))
 
     @contextmanager
     def _clock(self, verb: str) -> Iterator[None]:
@@ -424,6 +495,14 @@ class Trainer:
             yield
         finally:
             self._seconds[verb] += time.perf_counter() - began
+
+
+def _as_json(ahead: Future[_Played] | None) -> dict[str, Any] | None:
+    """A step that was played ahead; nothing if that failed: then it is played again."""
+    if ahead is None or ahead.exception():
+        return None
+    counters, episodes = ahead.result()
+    return {"counters": asdict(counters), "episodes": [transcripts.as_json(episode) for episode in episodes]}
 
 
 def _grouped(items: Iterable[T], component: Callable[[T], C]) -> list[tuple[C, list[T]]]:

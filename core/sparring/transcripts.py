@@ -25,7 +25,9 @@ def write(folder: Path, step: int, episodes: Sequence[Episode]) -> Path:
     aside = path.with_name(f".{path.name}.tmp")
     with aside.open("wb") as file, zstandard.ZstdCompressor().stream_writer(file) as packed:
         for episode in episodes:
-            packed.write((json.dumps(_as_json(episode)) + "\n").encode())
+            data = as_json(episode)
+            del data["additions"]  # what was committed is in checkpoints
+            packed.write((json.dumps(data) + "\n").encode())
     os.replace(aside, path)
     return path
 
@@ -33,7 +35,7 @@ def write(folder: Path, step: int, episodes: Sequence[Episode]) -> Path:
 def read(path: Path) -> list[Episode]:
     """The episodes of a file, as they were."""
     with path.open("rb") as file, zstandard.ZstdDecompressor().stream_reader(file) as unpacked:
-        return [_from_json(json.loads(line)) for line in io.TextIOWrapper(unpacked, encoding="utf-8")]
+        return [from_json(json.loads(line)) for line in io.TextIOWrapper(unpacked, encoding="utf-8")]
 
 
 def retain(folder: Path, keep_last: int) -> None:
@@ -49,19 +51,17 @@ def drop_after(folder: Path, step: int) -> None:
             path.unlink()
 
 
-def _as_json(episode: Episode) -> dict[str, object]:
-    data = {
-        f.name: getattr(episode, f.name)
-        for f in dataclasses.fields(episode)
-        if f.name not in ("rows", "turns", "additions")
-    }
+def as_json(episode: Episode) -> dict[str, object]:
+    """All of an episode, as JSON values."""
+    data = {f.name: getattr(episode, f.name) for f in dataclasses.fields(episode) if f.name not in ("rows", "turns")}
     data["rows"] = [{"tokens": row.tokens, "trajectory": row.trajectory} for row in episode.rows]
     data["turns"] = [dataclasses.asdict(turn) for turn in episode.turns]
     return data
 
 
-def _from_json(data: dict[str, object]) -> Episode:
-    rows = [Row(**row) for row in data.pop("rows")]  # type: ignore[attr-defined]  # written by _as_json
+def from_json(data: dict[str, object]) -> Episode:
+    """The episode that `as_json` wrote."""
+    rows = [Row(**row) for row in data.pop("rows")]  # type: ignore[attr-defined]  # written by as_json
     turns = []
     for raw in data.pop("turns"):  # type: ignore[attr-defined]
         turn = Turn(**{**raw, "spans": [Span(**span) for span in raw["spans"]]})

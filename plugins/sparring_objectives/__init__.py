@@ -26,10 +26,12 @@ def sparring_register_objectives(register: Register[Objective]) -> None:
         PolicyGradientParams,
         PpoClipParams,
         SftParams,
+        TruncatedImportanceParams,
         make_magnetic,
         make_policy_gradient,
         make_ppo_clip,
         make_sft,
+        make_truncated_importance,
     )
     from sparring_objectives.preference_params import (
         DpoParams,
@@ -43,6 +45,7 @@ def sparring_register_objectives(register: Register[Objective]) -> None:
     )
 
     register("policy_gradient", make_policy_gradient, PolicyGradientParams)
+    register("truncated_importance", make_truncated_importance, TruncatedImportanceParams, paper="arXiv:1802.01561")
     register("ppo_clip", make_ppo_clip, PpoClipParams, paper="arXiv:1707.06347", metrics=_PPO_CLIP)
     register("magnetic", make_magnetic, MagneticParams, paper="arXiv:2206.05825", metrics=_MAGNETIC)
     register("dpo", make_dpo, DpoParams, paper="arXiv:2305.18290", metrics=_PREFERENCE)

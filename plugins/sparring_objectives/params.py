@@ -31,7 +31,9 @@ class TokenLossParams(Params):
         return self
 
 
-class PolicyGradientParams(TokenLossParams):
+class KlParams(TokenLossParams):
+    """A policy gradient with a pull to the policy's reference."""
+
     kl_coef: float = Field(
         0.0, ge=0, description="Weight of the KL divergence to the policy's reference; 0 keeps no reference."
     )
@@ -44,7 +46,22 @@ class PolicyGradientParams(TokenLossParams):
     )
 
 
-class PpoClipParams(PolicyGradientParams):
+class PolicyGradientParams(KlParams):
+    def contradictions(self, recipe: Recipe) -> list[tuple[str, str]]:
+        """It takes every row for one that the present weights sampled."""
+        if not recipe.train.staleness:
+            return []
+        stale = "is right only for rows of the present weights, and train.staleness is 1"
+        return [("", f"{stale}; use truncated_importance, which weighs those of the weights before")]
+
+
+class TruncatedImportanceParams(KlParams):
+    cap: float = Field(
+        2.0, ge=1, description="Largest weight of a token; 2 is what verl and oat take for the sampler's mismatch."
+    )
+
+
+class PpoClipParams(KlParams):
     clip_eps: float = Field(
         0.2, gt=0, lt=1, description="The ratio to the sampling policy is clipped to 1 - clip_eps from below."
     )
@@ -93,6 +110,13 @@ def make_policy_gradient(params: PolicyGradientParams) -> Objective:
     from sparring_objectives.policy_gradient import PolicyGradient
 
     return PolicyGradient(params)
+
+
+def make_truncated_importance(params: TruncatedImportanceParams) -> Objective:
+    """REINFORCE for rows sampled by somewhat older weights: each token is weighed by its truncated ratio to them."""
+    from sparring_objectives.policy_gradient import TruncatedImportance
+
+    return TruncatedImportance(params)
 
 
 def make_ppo_clip(params: PpoClipParams) -> Objective:

@@ -1,4 +1,4 @@
-"""`policy_gradient`, `ppo_clip` and `magnetic`. All tensors are ``(M,)``: one value for each trained token."""
+"""`policy_gradient`, `truncated_importance`, `ppo_clip` and `magnetic`. All tensors are ``(M,)``: one value for each trained token."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import torch
 
 from sparring import NeedsReference
 from sparring.batch import ObjectiveBatch
-from sparring_objectives.params import MagneticParams, PolicyGradientParams, PpoClipParams
+from sparring_objectives.params import KlParams, MagneticParams, PpoClipParams, TruncatedImportanceParams
 
 
 def kl_term(logprobs: torch.Tensor, reference: torch.Tensor, estimator: str) -> torch.Tensor:
@@ -30,7 +30,7 @@ _NEEDS: dict[str, NeedsReference] = {
 class PolicyGradient:
     """``L = -A log π``; Williams 1992. Its gradient is right only on policy: one optimizer step per batch."""
 
-    def __init__(self, params: PolicyGradientParams) -> None:
+    def __init__(self, params: KlParams) -> None:
         self.params = params
 
     @property
@@ -56,6 +56,27 @@ class PolicyGradient:
 
     def surrogate(self, batch: ObjectiveBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
         return -batch.advantages * batch.logprobs, {}
+
+
+class TruncatedImportance(PolicyGradient):
+    """``L = -sg(min(ρ, c)) A log π``, ``ρ = π/π_old`` and ``sg`` without gradient.
+
+    Truncated importance sampling: Ionides 2008, "Truncated Importance Sampling"; by token and for actors that lag
+    behind the learner it is the ρ of IMPALA's policy gradient (Espeholt et al. 2018, arXiv:1802.01561, section 4.2). A weight is
+    never above c, so rare tokens cannot swell the variance; those above c are pulled less than is right, a small bias. On
+    policy every weight is 1 and this is `PolicyGradient`.
+    """
+
+    params: TruncatedImportanceParams
+
+    def __init__(self, params: TruncatedImportanceParams) -> None:
+        super().__init__(params)
+
+    def surrogate(self, batch: ObjectiveBatch) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        ratio = torch.exp(batch.logprobs.detach() - batch.old_logprobs)
+        weights = ratio.clamp(max=self.params.cap)
+        metrics = {"clip_rate": batch.mean_of((ratio > weights).float()), "ratio_max": ratio.max()}
+        return -weights * batch.advantages * batch.logprobs, metrics
 
 
 class PpoClip(PolicyGradient):

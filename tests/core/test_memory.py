@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import psutil
 import pytest
 import torch
 
@@ -83,5 +84,13 @@ def test_a_containers_limit_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "memory.current").write_text("400\n")
     (tmp_path / "memory.max").write_text("1000\n")
     assert memory.free_bytes(torch.device("cpu")) == 600
+    assert memory.watermark(torch.device("cpu"), 0.9) == 900
     (tmp_path / "memory.max").write_text("max\n")
     assert memory.free_bytes(torch.device("cpu")) > 1000
+    assert memory.watermark(torch.device("cpu"), 0.5) == psutil.virtual_memory().total // 2
+
+
+def test_what_is_resident_is_counted() -> None:
+    before = memory.resident_bytes()
+    held = torch.ones(16 * 2**20)
+    assert memory.resident_bytes() - before == pytest.approx(held.nbytes, rel=0.2)

@@ -11,11 +11,14 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 from click.testing import CliRunner, Result
 
-from sparring import checkpoint, transcripts
+from sparring import checkpoint, learner, transcripts
+from sparring.prefix_tree import build_forest
 from sparring_cli import main
 
 PLUGIN = '''
@@ -154,12 +157,17 @@ def rows(folder: Path) -> list[dict[str, float]]:
             2,
             r"step 3: the advantage of player_[01] in episode \d+ is nan .*estimator is at fault",
         ),
-        ("objective={use: nan_loss, calls: 1}", "objective=policy_gradient", 1, r"step 2: the loss of policy 'main' is nan"),
+        (
+            "objective={use: nan_loss, calls: 1}",
+            "objective=policy_gradient",
+            1,
+            r"step 2: the loss of policy 'main' is nan because the objective overflows, first for episode \d+ of \S+ \(role p",
+        ),
         (
             "objective={use: steep_loss, calls: 3}",
             "objective=policy_gradient",
             3,
-            r"step 4: the gradient norm of policy 'main' is (nan|inf); not finite in \d+ tensors, first model\.\S+\.weight",
+            r"step 4: the gradient norm of policy 'main' is (nan|inf): not finite in \d+ tensors, first model\.\S+\.weight; .*role p",
         ),
     ],
 )  # fmt: skip
@@ -186,6 +194,59 @@ def test_weights_that_have_grown_out_of_bounds_stop_the_run(words: WORDS, tmp_pa
     assert re.search(r"^error: step \d: the (loss|gradient norm) of policy 'main' is (nan|inf)", result.stderr)
     resumed = invoke(words(folder, "train.learning_rate=1e-4", resume=True))
     assert resumed.exit_code == 0, resumed.output
+
+
+# ---- memory that runs short ------------------------------------------------------------------------------------------
+
+
+def test_memory_that_runs_short_halves_the_micro_batch_and_a_resume_goes_on_with_it(
+    words: WORDS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, forward, sizes = tmp_path / "run", learner.token_logprobs, list[int]()
+
+    def limited(model: Any, rows: Any, *args: Any, **more: Any) -> Any:
+        sizes.append(build_forest(rows).size)
+        if sizes[-1] > 100:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+        return forward(model, rows, *args, **more)
+
+    sets = ("batch.size=16", "train.steps=2", "objective={use: policy_gradient, kl_coef: 0.1, kl_estimator: k3}")
+    with monkeypatch.context() as short:
+        short.setattr(learner, "token_logprobs", limited)
+        result = invoke(words(folder, *sets))
+    assert result.exit_code == 0, result.output
+    assert "warning: step 1: memory ran short in a micro-batch of" in result.stderr
+    budgets = [row["token_budget/main"] for row in rows(folder)[1:]]
+    assert budgets[0] == budgets[1] <= max(sizes) // 2
+    resumed = invoke(words(folder, "train.steps=4", resume=True))
+    assert resumed.exit_code == 0, resumed.output
+    assert [row["token_budget/main"] for row in rows(folder)[1:]] == 2 * budgets
+
+
+def test_a_row_that_does_not_fit_stops_the_run_and_what_was_learned_before_is_saved(
+    words: WORDS, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, forward, calls = tmp_path / "run", learner.token_logprobs, list[int]()
+
+    def limited(*args: Any, **more: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+        return forward(*args, **more)
+
+    with monkeypatch.context() as short:
+        short.setattr(learner, "token_logprobs", limited)
+        result = invoke(words(folder, "checkpoint.every=50"))
+    assert result.exit_code == 1
+    assert re.search(
+        r"^error: step 3: one row of \d+ tokens of policy 'main' does not fit", result.stderr, re.MULTILINE
+    )
+    newest = checkpoint.latest(folder)
+    assert newest is not None
+    assert checkpoint.load(newest).step == 2
+    resumed = invoke(words(folder, resume=True))
+    assert resumed.exit_code == 0, resumed.output
+    assert [row["step"] for row in rows(folder)] == [*range(5)]
 
 
 # ---- plugins that fail -----------------------------------------------------------------------------------------------

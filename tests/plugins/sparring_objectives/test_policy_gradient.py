@@ -7,8 +7,8 @@ import torch
 from pydantic import ValidationError
 
 from sparring.batch import ObjectiveBatch, Totals
-from sparring_objectives.params import PolicyGradientParams, PpoClipParams
-from sparring_objectives.policy_gradient import PolicyGradient, PpoClip, kl_term
+from sparring_objectives.params import PolicyGradientParams, PpoClipParams, TruncatedImportanceParams
+from sparring_objectives.policy_gradient import PolicyGradient, PpoClip, TruncatedImportance, kl_term
 
 
 def batch(logprobs: list[float], **more: object) -> ObjectiveBatch:
@@ -178,3 +178,39 @@ def test_on_policy_both_objectives_have_the_gradient_of_reinforce() -> None:
         slopes.append(b.logprobs.grad)
     torch.testing.assert_close(slopes[0], slopes[1])
     torch.testing.assert_close(slopes[1], -torch.tensor(GAINS, dtype=torch.float64) / 4)
+
+
+@pytest.mark.parametrize(
+    ("ratio", "weight", "clipped"), [(0.5, 0.5, 0.0), (1.0, 1.0, 0.0), (1.5, 1.5, 0.0), (3.0, 2.0, 1.0)]
+)
+@pytest.mark.parametrize("advantage", [0.7, -0.7])
+def test_truncated_weights_by_hand(ratio: float, weight: float, clipped: float, advantage: float) -> None:
+    """The gradient is the weighted policy gradient on both sides of zero, not cut off above the cap."""
+    b = batch([-1 + math.log(ratio)], advantages=torch.tensor([advantage]), totals=Totals(1, 1), sequences=1)
+    loss, metrics = TruncatedImportance(TruncatedImportanceParams(cap=2.0))(b)
+    loss.backward()
+    assert b.logprobs.grad is not None
+    assert b.logprobs.grad.item() == pytest.approx(-weight * advantage, rel=1e-5)
+    assert metrics["clip_rate"].item() == clipped
+    assert metrics["ratio_max"].item() == pytest.approx(ratio, rel=1e-5)
+
+
+def test_untruncated_weights_make_the_gradient_that_of_the_present_policy() -> None:
+    """E_old[∇L] over all outcomes equals E_π[∇L] exactly, as long as no weight reaches the cap."""
+    logits, old = torch.tensor([0.2, -0.4, 1.0], requires_grad=True), torch.tensor([0.5, 0.1, 0.6])
+    advantages = torch.tensor([1.0, -2.0, 0.5])
+
+    def gradient(sampled: torch.Tensor, objective: PolicyGradient) -> torch.Tensor:
+        logits.grad = None
+        more = {"old_logprobs": torch.log_softmax(old, 0), "advantages": advantages, "weights": sampled.detach()}
+        b = batch([0.0] * 3, **more, totals=Totals(1, 1), sequences=3, sequence=torch.arange(3))
+        b.logprobs = torch.log_softmax(logits, 0)
+        objective(b)[0].backward()
+        assert logits.grad is not None
+        return logits.grad.clone()
+
+    right = gradient(torch.softmax(logits, 0), PolicyGradient(PolicyGradientParams()))
+    weighed = gradient(torch.softmax(old, 0), TruncatedImportance(TruncatedImportanceParams(cap=100.0)))
+    torch.testing.assert_close(weighed, right)
+    plain = gradient(torch.softmax(old, 0), PolicyGradient(PolicyGradientParams()))
+    assert not torch.allclose(plain, right, atol=1e-2)
