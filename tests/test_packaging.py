@@ -113,7 +113,12 @@ def test_the_commands_work_from_an_empty_folder(scripts: Path, tmp_path: Path) -
     for name in ("kuhn_poker/quickstart", "tic_tac_toe", "turn_based", "role_conditioned", "policy_gradient", "jsonl"):
         assert name in listed
     plugins = call(scripts / "sparring", "plugins", cwd=tmp_path).splitlines()
-    assert {line.split()[0] for line in plugins[1:]} == {*PACKAGES} - {"sparring", "sparring_cli", "sparring_endpoint"}
+    assert {line.split()[0] for line in plugins[1:]} == {*PACKAGES} - {
+        "sparring",
+        "sparring_cli",
+        "sparring_endpoint",
+        "sparring_memory",
+    }
     assert all(line.split()[1:3] == ["sparring", sparring.__version__] for line in plugins[1:])
     assert "nothing is wrong" in call(scripts / "sparring", "check", "kuhn_poker/quickstart", cwd=tmp_path)
     call(scripts / "sparring", "run", "kuhn_poker/quickstart", "--smoke", "--out", "X", cwd=tmp_path)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import torch
 from torch.optim.lr_scheduler import LambdaLR
 
-from sparring import memory, numerics
+from sparring import numerics
 from sparring.adapters import overwrite, trained_parameters, twin
 from sparring.batch import ObjectiveBatch, Totals, objective_batch
 from sparring.chance import key_of
@@ -25,7 +25,8 @@ from sparring.errors import CheckpointError, NumericsError
 from sparring.forward import Scored, attend_by_plan, autocast, check_forward, token_logprobs
 from sparring.interfaces import LoadedModel, Objective
 from sparring.records import PolicyGradientRecord, Record, TokenRow
-from sparring.token_budget import CountedOnce, TokenBudget
+from sparring_memory import plan as memory
+from sparring_memory.token_budget import CountedOnce, TokenBudget
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sparring import checkpoint, memory, transcripts
+from sparring import checkpoint, transcripts
 from sparring.assemble import assemble
 from sparring.errors import CheckpointError, NumericsError, RunFolderError, SparringError
 from sparring.interfaces import RunEnded, RunStarted, StepEnded, Tracker
@@ -21,6 +21,7 @@ from sparring.plugins import Host
 from sparring.recipe import Recipe, resolved
 from sparring.run_folder import RunFolder, write_text_atomically
 from sparring.trainer import Trainer
+from sparring_memory import plan as memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,7 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from sparring import LoadedModel, NeedsReference, Objective, PolicyGradientRecord, learner, memory
+from sparring import LoadedModel, NeedsReference, Objective, PolicyGradientRecord, learner
 from sparring.batch import ObjectiveBatch, totals
 from sparring.errors import MemoryShortError, NumericsError
 from sparring.forward import attend_by_plan
@@ -25,6 +25,7 @@ from sparring.prefix_tree import build_forest
 from sparring.records import PreferenceRecord, Record
 from sparring.sections import TrainSpec
 from sparring.trainer import Trainer
+from sparring_memory import plan as memory
 from sparring_objectives.params import PolicyGradientParams, PpoClipParams, make_policy_gradient, make_ppo_clip
 from sparring_objectives.preference_params import IpoParams, make_ipo
 

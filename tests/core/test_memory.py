@@ -8,14 +8,15 @@ import psutil
 import pytest
 import torch
 
-from sparring import LoadedModel, memory
+from sparring import LoadedModel
 from sparring.assemble import assemble
 from sparring.errors import MemoryPlanError
 from sparring.forward import token_logprobs
-from sparring.memory import GIB, MemoryPlan, Need
 from sparring.plugins import load_plugins
 from sparring.recipe import RecipeSource, load_recipe
 from sparring.trainer import Trainer
+from sparring_memory import plan as memory
+from sparring_memory.plan import GIB, MemoryPlan, Need
 
 RECIPE = """
 format: 1

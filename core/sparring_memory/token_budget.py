@@ -14,10 +14,10 @@ from contextlib import contextmanager
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
 
-from sparring import memory
 from sparring.errors import MemoryShortError
 from sparring.prefix_tree import batches_of_bundles, build_forest
 from sparring.records import TokenRow
+from sparring_memory import plan as memory
 
 Bundle = Sequence[TokenRow]  # rows that stay together
 
