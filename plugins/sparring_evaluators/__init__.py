@@ -5,6 +5,7 @@ from sparring import Evaluator, Metric, Register, hookimpl
 
 @hookimpl
 def sparring_register_evaluators(register: Register[Evaluator]) -> None:
+    from sparring_evaluators.best_response import BestResponse, BestResponseParams
     from sparring_evaluators.cross_play import CrossPlay, CrossPlayParams
     from sparring_evaluators.head_to_head import HeadToHead, HeadToHeadParams
     from sparring_evaluators.nash_conv import NashConv, NashConvParams
@@ -47,6 +48,20 @@ def sparring_register_evaluators(register: Register[Evaluator]) -> None:
             Metric("eval/cross_play/*/*/*/*/mean", "share", "How often a fact holds when these versions of two roles meet."),
             Metric("eval/cross_play/*/*/*/*/low", "share", "Lower end of its 95 % interval (Wilson)."),
             Metric("eval/cross_play/*/*/*/*/high", "share", "Upper end of it."),
+        ],
+    )  # fmt: skip
+    register(
+        "best_response", BestResponse, BestResponseParams, paper="arXiv:2004.09677",
+        metrics=[
+            Metric(
+                "eval/best_response/*/lower_bound", chips,
+                "At least so much is NashConv of the policy as it samples: what the best responders found win, all roles together.",
+            ),
+            Metric("eval/best_response/*/lower_bound_low", chips, "Lower end of its 95 % interval."),
+            Metric("eval/best_response/*/lower_bound_high", chips, "Upper end of that interval; NashConv itself may be larger."),
+            Metric("eval/best_response/*/*/value", chips, "What the chosen responder wins on this role, in matches that did not choose it."),
+            Metric("eval/best_response/*/*/value_error", chips, "Half the width of its 95 % interval."),
+            Metric("eval/best_response/*/*/trial/*", chips, "What each responder won on this role in the matches that chose among them."),
         ],
     )  # fmt: skip
     register(
