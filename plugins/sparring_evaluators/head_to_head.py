@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -67,7 +68,9 @@ class HeadToHead:
 
     def evaluate(self, run: Evaluation) -> Mapping[str, float]:
         policy = self.params.policy or run.policies[0]
-        opponents = {choice.use: Held.by(choice.use, choice.make(), self._game) for choice in self.params.players}
+        opponents = {
+            name: Held.by(name, choice.make(), self._game) for name, choice in by_name(self.params.players).items()
+        }
         for name, choice in self.params.models.items():
             if name not in self._loaded:
                 self._loaded[name] = choice.make().load(ModelContext(run.seed, _no_examples))
@@ -82,6 +85,16 @@ class HeadToHead:
             for key, value in score(episodes, seats).items():
                 found[f"eval/head_to_head/{self._game.info.name}/{name}/{key}"] = value
         return found
+
+
+def by_name(players: Sequence[Choice[Player]]) -> dict[str, Choice[Player]]:
+    """Players by the name to log them under: their component's, and from the second of a kind on its number."""
+    named: dict[str, Choice[Player]] = {}
+    count: Counter[str] = Counter()
+    for choice in players:
+        count[choice.use] += 1
+        named[choice.use if count[choice.use] == 1 else f"{choice.use}_{count[choice.use]}"] = choice
+    return named
 
 
 def _no_examples(n: int) -> list[Any]:

@@ -20,7 +20,7 @@ from pydantic import Field, model_validator
 
 from sparring import Choice, Game, Params, Player, SparringError, component
 from sparring.play import Held
-from sparring_evaluators.head_to_head import score
+from sparring_evaluators.head_to_head import by_name, score
 
 if TYPE_CHECKING:
     from sparring.evaluation import Evaluation
@@ -119,7 +119,8 @@ class Ratings:
             elif version < run.step:
                 members[f"{policy}_{version}"] = run.held(policy, version)
         members |= {name: run.held(name) for name in self.params.policies}
-        return members | {choice.use: Held.by(choice.use, choice.make(), self._game) for choice in self.params.players}
+        seated = by_name(self.params.players).items()
+        return members | {name: Held.by(name, choice.make(), self._game) for name, choice in seated}
 
 
 @dataclass(frozen=True, slots=True)
