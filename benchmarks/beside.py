@@ -6,12 +6,10 @@ import json
 import os
 import subprocess
 import tempfile
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
 from common import ROOT
 
 from sparring import LoadedModel
@@ -76,13 +74,3 @@ class Trl:
         self._process.wait()
         self._log.close()
         self._folder.cleanup()
-
-
-def matmul_peak(size: int = 1536, times: int = 4) -> float:
-    """Operations per processor second of fp32 products of square matrices, on one thread: the limit of all that follows."""
-    a, b = torch.rand(size, size), torch.rand(size, size)
-    a @ b
-    began = time.process_time()
-    for _ in range(times):
-        a @ b
-    return 2 * size**3 * times / (time.process_time() - began)

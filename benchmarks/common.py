@@ -60,3 +60,23 @@ def where() -> dict[str, str | int]:
         "python": platform.python_version(),
         "torch": torch.__version__,
     }
+
+
+def peak_gflops(dtype: torch.dtype = torch.float32, size: int = 2048, times: int = 4) -> float:
+    """Billions of operations per processor second in products of square matrices."""
+    a, b = torch.rand(size, size).to(dtype), torch.rand(size, size).to(dtype)
+    a @ b
+    began = time.process_time()
+    for _ in range(times):
+        a @ b
+    return 2e-9 * size**3 * times / (time.process_time() - began)
+
+
+def read_gbytes(size: int = 2**27, times: int = 4) -> float:
+    """Billions of bytes read from memory per processor second: more than the caches hold is summed."""
+    numbers = torch.ones(size)
+    numbers.sum()
+    began = time.process_time()
+    for _ in range(times):
+        numbers.sum()
+    return 4e-9 * size * times / (time.process_time() - began)

@@ -20,8 +20,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from beside import Trl, matmul_peak, trainer_of
-from common import save
+from beside import Trl, trainer_of
+from common import peak_gflops, save
 
 from sparring import PolicyGradientRecord
 from sparring.batch import totals
@@ -118,7 +118,7 @@ def measure(
     seconds: dict[str, list[float]] = {name: [] for name in arms}
     peaks = []
     for _ in range(runs):
-        peaks.append(matmul_peak())
+        peaks.append(1e9 * peak_gflops())
         for name, arm in arms.items():
             seconds[name].append(arm()["cpu_seconds"])
     for peer in peers.values():

@@ -20,8 +20,8 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
-from beside import Trl, matmul_peak, trainer_of
-from common import save
+from beside import Trl, trainer_of
+from common import peak_gflops, save
 from learner import RECIPES, rows_of_a_step
 from plain import Book, play, update
 
@@ -129,7 +129,7 @@ def main() -> None:
     found: dict[str, list[dict[str, float]]] = {name: [] for name in arms}
     peaks = []
     for run in range(given.runs + 1):
-        peaks.append(matmul_peak())
+        peaks.append(1e9 * peak_gflops())
         for name, arm in arms.items():
             result = arm()
             print(run, name, {key: round(value, 3) for key, value in result.items()}, flush=True)

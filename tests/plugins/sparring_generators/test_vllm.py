@@ -84,9 +84,13 @@ class FakeEngine:
         return self._mine.score("main", [(tokens[:1], tokens[1:])])[0]
 
 
+@pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("stale", [False, True])
-def test_the_proof_sees_an_engine_that_keeps_old_weights_and_leaves_the_model_as_it_was(stale: bool) -> None:
+def test_the_proof_sees_an_engine_that_keeps_old_weights_and_leaves_the_model_as_it_was(
+    stale: bool, bf16: bool
+) -> None:
     loaded = make_loaded()
+    loaded.bf16 = bf16
     before = {name: p.clone() for name, p in loaded.model.named_parameters()}
     engine = FakeEngine(VllmParams(), loaded, stale=stale)
     if stale:
@@ -234,3 +238,15 @@ def test_a_head_that_stays_stale_stops_the_run(
     monkeypatch.undo()
     prove(generator._engine, loaded)
     generator.publish("main", loaded)
+
+
+@needs_vllm
+@pytest.mark.slow
+def test_in_bfloat16_weights_arrive_and_stale_ones_are_told_from_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = make_loaded()
+    loaded.bf16 = True
+    engine = vllm_engine.Engine(VllmParams(kv_gib=1.0, decode_batch=16, prefill_tokens=256), loaded)
+    prove(engine, loaded)
+    monkeypatch.setattr(vllm_engine, "repack_head", lambda model: None)
+    with pytest.raises(GenerationError, match="a changed embedding"):
+        prove(engine, loaded)
