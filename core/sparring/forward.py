@@ -81,6 +81,8 @@ def _attend(
     if plan is None:
         raise ModelError(f"attention {ATTENTION!r} was called without a plan; call the model through sparring.forward")
     layer: int = module.layer_idx  # type: ignore[assignment]
+    # In mixed precision the rotation by position leaves queries and keys in fp32; values are as the products made them.
+    query, key = query.to(value.dtype), key.to(value.dtype)
     return plan.attend(layer, query[0], key[0], value[0], scaling).transpose(0, 1)[None], None
 
 

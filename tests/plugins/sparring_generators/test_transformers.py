@@ -128,6 +128,22 @@ def test_new_weights_forget_what_the_old_ones_read(generator: TransformersGenera
             embedding.copy_(before)
 
 
+def test_in_bfloat16_answers_are_kept_in_half_the_memory_and_scored_alike(loaded: LoadedModel) -> None:
+    halved = LoadedModel(loaded.model, loaded.tokenizer, bf16=True)
+    made = TransformersGenerator(TransformersParams())
+    made.publish("main", halved)
+    asked = requests()
+    first = made.generate(asked)
+    following = later(asked, first)
+    for some, done in ((asked, first), (following, made.generate(following))):
+        scored = made.score("main", [(r.context, c.tokens) for r, c in zip(some, done, strict=True)])
+        for completion, logprobs in zip(done, scored, strict=True):
+            assert completion.logprobs == pytest.approx(logprobs, abs=0.2)  # nats; 8 bits of mantissa
+    kept = made._policies["main"].rows.kv
+    assert kept.dtype == torch.bfloat16
+    assert bytes_per_token(halved) * 2 == bytes_per_token(loaded)
+
+
 @pytest.mark.parametrize("bias", [False, True])
 def test_packed_products_are_the_plain_ones(bias: bool) -> None:
     torch.manual_seed(0)
