@@ -14,11 +14,6 @@ class TransformersParams(Params):
     decode_batch: int = Field(
         256, ge=1, description="Distinct sequences that are written at once; more are admitted as others end."
     )
-    segment_tokens: int = Field(
-        1024,
-        ge=1,
-        description="Most tokens that share one attention mask, in prompts that differ after a shared prefix.",
-    )
     pack: bool = Field(
         True,
         description="On a CPU, keep the weights of models above 8 million parameters a second time, laid out for its matrix "

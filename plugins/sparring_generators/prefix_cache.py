@@ -32,6 +32,13 @@ class Node:
     def start(self) -> int:
         return self.end - len(self.tokens)
 
+    def unread(self) -> list[Node]:
+        """What has to be read before an answer can follow: this node if its state is not known, and those before it without ``kv``."""
+        nodes = [self] if self.kv is None or self.state is None else []
+        while nodes and (before := nodes[-1].parent) is not None and before.parent is not None and before.kv is None:
+            nodes.append(before)
+        return nodes[::-1]
+
     def path(self) -> list[Node]:
         """From below the root to this node."""
         nodes: list[Node] = []
@@ -56,13 +63,10 @@ class PrefixCache:
         self._now += 1
 
     def locate(self, tokens: Sequence[int]) -> Node:
-        """The node that ends with ``tokens``; what of it is new has no ``kv``, and a last token without state is new."""
+        """The node that ends with ``tokens``; what of it is new has no ``kv``. If it has and no state, it is its last token alone."""
         node = self._walk(tuple(tokens))
-        if node.state is None and node.kv is not None and node.parent is not None:
-            if len(node.tokens) > 1:
-                self._split(node, len(node.tokens) - 1)
-            node.kv = None
-            self.size -= 1
+        if node.state is None and node.kv is not None and len(node.tokens) > 1:
+            self._split(node, len(node.tokens) - 1)
         return node
 
     def keep(self, tokens: Sequence[int], state: torch.Tensor, kv: Callable[[int, int], torch.Tensor]) -> None:
@@ -75,8 +79,8 @@ class PrefixCache:
         node.state = state
 
     def computed(self, node: Node, kv: torch.Tensor, state: torch.Tensor) -> None:
+        self.size += len(node.tokens) if node.kv is None else 0
         node.kv, node.state = kv, state
-        self.size += len(node.tokens)
 
     def shrink(self) -> None:
         """Forget, down to nine tenths of the capacity, what was not asked for since the last tick."""

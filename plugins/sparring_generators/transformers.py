@@ -15,12 +15,13 @@ from sparring.chat import ChatFormat
 from sparring.errors import GenerationError
 from sparring.forward import autocast, head, hidden_states
 from sparring.noise import uniforms
-from sparring_generators.attention import PromptPlan, Rows, Siblings
+from sparring.prefix_tree import build_forest
+from sparring_generators.attention import Part, PromptPlan, Rows, parts
 from sparring_generators.capacity import bytes_per_token, fitting, most_tokens
 from sparring_generators.packed import PackedLinears, pack, packed_bytes
 from sparring_generators.params import TransformersParams
 from sparring_generators.prefix_cache import Node, PrefixCache
-from sparring_generators.sampling import distributions
+from sparring_generators.sampling import draw, limited
 from sparring_generators.scoring import score
 
 
@@ -154,64 +155,63 @@ class _Batch:
             self._waiting.popleft()
             nodes.setdefault(cache.locate(self._requests[number].context), []).append(number)
         self._read(list(nodes))
+        if nodes:
+            self._policy.rows.add([node.path() for node in nodes])
         for node, numbers in nodes.items():
             assert node.state is not None
-            self._policy.rows.add(node.path())
             self._growing.append(_Growing(numbers, node.state))
         cache.shrink()
 
     def _read(self, ends: Sequence[Node]) -> None:
-        """Run what is new of these nodes and of those before them through the model, parents first."""
-        new = dict.fromkeys(node for end in ends for node in end.path() if node.kv is None)
-        while new:
-            ready = [node for node in new if node.parent not in new]
-            for part in self._parts(ready):
-                self._run(part)
-            for node in ready:
-                del new[node]
-
-    def _parts(self, ready: Sequence[Node]) -> Iterator[list[list[Node]]]:
-        """Families of siblings, ``prefill_tokens`` at a time."""
-        families: dict[Node | None, list[list[Node]]] = {}
-        for node in ready:
-            mine = families.setdefault(node.parent, [[]])
-            # Siblings share one mask, which is quadratic in their tokens.
-            if mine[-1] and sum(len(n.tokens) for n in mine[-1]) + len(node.tokens) > self._params.segment_tokens:
-                mine.append([])
-            mine[-1].append(node)
-        part: list[list[Node]] = []
+        """Run what is new of these nodes and of those before them through the model, ``prefill_tokens`` at a time."""
+        part: list[list[Node]] = []  # what has to be read for some ends
+        new: set[Node] = set()
         size = 0
-        for family in (family for mine in families.values() for family in mine):
-            tokens = sum(len(node.tokens) for node in family)
-            if part and size + tokens > self._params.prefill_tokens:
-                yield part
-                part, size = [], 0
-            part.append(family)
-            size += tokens
+        # Neighbours share most; what one part has read is known to the next.
+        for end in sorted(ends, key=lambda end: [token for node in end.path() for token in node.tokens]):
+            unread = end.unread()
+            more = sum(len(node.tokens) for node in unread if node not in new)
+            if part and size + more > self._params.prefill_tokens:
+                self._run(part)
+                part, new, size = [], set(), 0
+                unread = end.unread()
+                more = sum(len(node.tokens) for node in unread)
+            if unread:
+                part.append(unread)
+                new.update(unread)
+                size += more
         if part:
-            yield part
+            self._run(part)
 
-    def _run(self, families: Sequence[Sequence[Node]]) -> None:
+    def _run(self, ends: Sequence[Sequence[Node]]) -> None:
+        """Read, for each end, nodes that stand one below the other."""
         loaded = self._policy.loaded
+        followed: dict[Node, list[Sequence[Node]]] = {}
+        for unread in ends:
+            assert unread[0].parent is not None
+            followed.setdefault(unread[0].parent, []).append(unread)
+        score = torch.zeros((), dtype=torch.bfloat16 if loaded.bf16 else loaded.model.dtype, device=loaded.model.device)
         tokens: list[int] = []
         positions: list[int] = []
-        groups = []
-        for family in families:
+        plan: list[Part] = []
+        places: dict[Node, slice] = {}
+        for parent, several in followed.items():
+            forest = build_forest([[token for node in unread for token in node.tokens] for unread in several])
             begin = len(tokens)
-            for node in family:
-                tokens += node.tokens
-                positions += range(node.start, node.end)
-            parent = family[0].parent
-            known = parent.path() if parent is not None else []
-            groups.append(Siblings(begin, len(tokens), known, _mask(family, loaded.model.device)))
-        plan = PromptPlan(groups, loaded.model.config.get_text_config().num_hidden_layers, len(tokens))
+            for unread, path in zip(several, forest.paths, strict=True):
+                at = 0
+                for node in unread:
+                    # A node is a run of tokens that nothing branches off, so they stand side by side.
+                    places[node] = slice(begin + path[at], begin + path[at] + len(node.tokens))
+                    at += len(node.tokens)
+            plan += parts(forest, begin, parent.path(), score)
+            tokens += forest.tokens
+            positions += [parent.end + depth for depth in forest.positions]
+        prompts = PromptPlan(plan, loaded.model.config.get_text_config().num_hidden_layers, len(tokens))
         with autocast(loaded):
-            states = hidden_states(loaded.model, tokens, positions, plan)
-        at = 0
-        for node in (node for family in families for node in family):
-            end = at + len(node.tokens)
-            self._policy.cache.computed(node, plan.kv[:, :, :, at:end].clone(), states[end - 1].clone())
-            at = end
+            states = hidden_states(loaded.model, tokens, positions, prompts)
+        for node, place in places.items():
+            self._policy.cache.computed(node, prompts.kv[:, :, :, place].clone(), states[place.stop - 1].clone())
 
     # ---- answers ---------------------------------------------------------------------------------------------------------
 
@@ -286,33 +286,13 @@ class _Batch:
             part = keys[a : a + self._params.decode_batch]
             with autocast(loaded):
                 logits = head(loaded.model, torch.stack([self._growing[row].state for row, _ in part]))
-            logps = distributions(logits, [sampling for _, sampling in part])
-            cumulative = logps.double().exp().cumsum(-1)
             members = [draws[key] for key in part]
             width = max(map(len, members))
             drawn = torch.zeros(len(part), width, dtype=torch.float64)
             for r, places in enumerate(members):
                 drawn[r, : len(places)] = torch.from_numpy(noise[places])
-            # The last sum is 1 only up to rounding; scaling by it keeps every draw inside and off zero-probability tokens.
-            chosen = torch.searchsorted(cumulative, drawn.to(logps.device) * cumulative[:, -1:], right=True)
-            picked = logps.gather(1, chosen)
+            chosen, picked = draw(limited(logits, [sampling for _, sampling in part]), drawn)
             for places, row_tokens, values in zip(members, chosen.tolist(), picked.tolist(), strict=True):
                 for place, token, value in zip(places, row_tokens, values, strict=False):
                     tokens[place], logprobs[place] = token, value
         return tokens, logprobs
-
-
-def _mask(family: Sequence[Node], device: torch.device) -> torch.Tensor | None:
-    """Each token of a family sees what is known before the family and, of its own node, those up to itself."""
-    known = family[0].start
-    if len(family) == 1 and known == 0:
-        return None
-    size = sum(len(node.tokens) for node in family)
-    seen = torch.zeros(size, known + size, dtype=torch.bool, device=device)
-    seen[:, :known] = True
-    at = 0
-    for node in family:
-        end = at + len(node.tokens)
-        seen[at:end, known + at : known + end] = torch.ones(end - at, end - at, dtype=torch.bool, device=device).tril()
-        at = end
-    return seen

@@ -16,10 +16,9 @@ def kv(tokens: list[int], a: int = 0) -> torch.Tensor:
 def compute(cache: PrefixCache, tokens: list[int]) -> int:
     """Have a prompt computed; returns how many of its tokens were new."""
     new = 0
-    for node in cache.locate(tokens).path():
-        if node.kv is None:
-            new += len(node.tokens)
-            cache.computed(node, kv(list(node.tokens), node.start), torch.tensor([float(node.end)]))
+    for node in cache.locate(tokens).unread():
+        new += len(node.tokens)
+        cache.computed(node, kv(list(node.tokens), node.start), torch.tensor([float(node.end)]))
     return new
 
 

@@ -1,6 +1,7 @@
 """The generator samples from the model's own distribution, whatever requests stand beside each other."""
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -9,10 +10,11 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.errors import GenerationError
 from sparring.learner import prepare
+from sparring_generators import attention
 from sparring_generators.capacity import bytes_per_token
 from sparring_generators.packed import PackedLinears
 from sparring_generators.params import TransformersParams
-from sparring_generators.sampling import distributions
+from sparring_generators.sampling import distributions, draw
 from sparring_generators.transformers import TransformersGenerator
 
 STOP = 2
@@ -39,7 +41,7 @@ def loaded() -> LoadedModel:
 
 @pytest.fixture
 def generator(loaded: LoadedModel) -> TransformersGenerator:
-    made = TransformersGenerator(TransformersParams(prefill_tokens=16, decode_batch=3, segment_tokens=8))
+    made = TransformersGenerator(TransformersParams(prefill_tokens=16, decode_batch=3))
     made.publish("main", loaded)
     return made
 
@@ -88,6 +90,48 @@ def test_a_next_turn_is_what_it_would_be_from_its_beginning(generator: Transform
     assert [c.tokens for c in continued] == [c.tokens for c in afresh]
     for one, other in zip(continued, afresh, strict=True):
         assert one.logprobs == pytest.approx(other.logprobs, abs=1e-4)
+
+
+@pytest.mark.parametrize("fused", [True, False])
+def test_rows_that_share_their_beginning_attend_to_it_together(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, fused: bool
+) -> None:
+    """Trunks of several lengths, rows with none, rows that branch, and more admitted later; by torch's attention and the plain one."""
+    monkeypatch.setattr(attention, "WORTH", 4)
+    if not fused:
+        monkeypatch.setattr(attention, "_fused", lambda: None)
+    made = TransformersGenerator(TransformersParams(decode_batch=6))
+    made.publish("main", loaded)
+    seen: set[int] = set()
+    attend = attention.Rows.attend
+
+    def watched(rows: attention.Rows, *args: Any) -> torch.Tensor:
+        seen.update(len(trunk.tokens) if trunk else 0 for trunk in rows.trunks)
+        return attend(rows, *args)
+
+    monkeypatch.setattr(attention.Rows, "attend", watched)
+    asked = requests()
+    for _ in range(3):
+        done = made.generate(asked)
+        scored = made.score("main", [(r.context, c.tokens) for r, c in zip(asked, done, strict=True)])
+        for completion, logprobs in zip(done, scored, strict=True):
+            assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
+        asked = later(asked, done)
+    assert 0 in seen
+    assert len(seen) > 2
+
+
+def test_a_prompt_within_another_and_one_that_goes_on_from_it_are_read_together(loaded: LoadedModel) -> None:
+    """The state after [5, 6, 7] is not kept, its keys are; the longer prompt must see them although it is read again."""
+    made = TransformersGenerator(TransformersParams())
+    made.publish("main", loaded)
+    contexts = [[5, 6, 7, 8, 9, 10], [5, 6, 7], [5, 6, 7, 8, 11]]
+    asked = [Request("main", context, 7 + i, Sampling(max_tokens=5)) for i, context in enumerate(contexts)]
+    made.generate(asked[:1])
+    done = made.generate(asked[1:])
+    scored = made.score("main", [(r.context, c.tokens) for r, c in zip(asked[1:], done, strict=True)])
+    for completion, logprobs in zip(done, scored, strict=True):
+        assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
 
 
 def test_little_memory_changes_nothing_but_how_many_are_admitted(loaded: LoadedModel) -> None:
@@ -182,6 +226,22 @@ def test_top_k_and_top_p_by_hand() -> None:
     torch.testing.assert_close(rows[1], torch.tensor([0.625, 0.375, 0.0, 0.0]))
     squares = torch.tensor([0.25, 0.09, 0.0225, 0.0025])
     torch.testing.assert_close(rows[2], squares / squares.sum())
+
+
+@pytest.mark.parametrize("size", [7, 256, 1000])
+def test_drawing_inverts_the_cumulative_distribution(size: int) -> None:
+    generator = torch.Generator().manual_seed(size)
+    logits = 3 * torch.randn(5, size, generator=generator)
+    logits[:, ::3] = float("-inf")
+    noise = torch.rand(5, 400, generator=generator, dtype=torch.float64)
+    noise[:, 0], noise[:, 1] = 0.0, 1 - 2**-53
+    tokens, logprobs = draw(logits, noise)
+    exact = torch.log_softmax(logits.double(), -1)
+    torch.testing.assert_close(logprobs.double(), exact.gather(1, tokens), rtol=0, atol=1e-5)
+    upto = exact.exp().cumsum(-1)
+    after, before = upto.gather(1, tokens), (upto - exact.exp()).gather(1, tokens)
+    assert ((before - 1e-6 <= noise) & (noise <= after + 1e-6)).all()
+    assert logits.gather(1, tokens).isfinite().all()
 
 
 def test_unpublished_weights_are_named(generator: TransformersGenerator) -> None:
