@@ -1,11 +1,12 @@
 """Claim: playing many games at once takes a fraction of the processor time that padded `generate` takes.
 
 The same games, models and sampling settings; the same chat, scheme and game code. Only the generator differs: ours with
-everything, ours without what it keeps between turns, and a padded batch of transformers' own `generate` for every round
-of turns. Processor seconds on one thread, medians of runs that take turns, first a short one to warm up.
+everything, ours without what it keeps between turns, a padded batch of transformers' own `generate` for every round
+of turns, and vLLM with its prefix cache. Processor seconds on one thread, medians of runs that take turns, first a short one
+to warm up.
 
 python benchmarks/rollout.py --model tiny --episodes 64 --runs 5
-python benchmarks/rollout.py --model smollm2_135m --episodes 32 --runs 1
+python benchmarks/rollout.py --model smollm2_135m --episodes 64 --runs 1 --vllm eager
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ from sparring.chat import ChatFormat
 from sparring.plugins import load_plugins
 from sparring.recipe import RecipeSource, load_recipe
 from sparring.trainer import Trainer
+from sparring_generators.params import VllmParams, make_vllm
 
 RECIPE = """
 format: 1
-policies: {{main: {{model: {model}}}}}
+policies: {{main: {{model: {model}, dtype: {dtype}}}}}
 play:
   - {{game: {{use: taboo, turns: {turns}}}, scheme: turn_based}}
 advantage: role_conditioned
@@ -119,15 +121,21 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--max-tokens", type=int, default=24)
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--vllm", default="none", choices=("none", "eager", "compiled"))
     given = parser.parse_args()
-    text = RECIPE.format(model=given.model, turns=given.turns, max_tokens=given.max_tokens)
+    text = RECIPE.format(model=given.model, turns=given.turns, max_tokens=given.max_tokens, dtype=given.dtype)
     trainer = assemble(load_recipe(RecipeSource("rollout", text, "rollout"), load_plugins().registry))
     loaded = trainer.learners["main"].loaded
-    arms = {
+    arms: dict[str, object] = {
         "ours": trainer.generator,
         "ours, nothing kept between turns": Forgetful(trainer.generator),
         "padded generate": PaddedGenerate(loaded),
     }
+    if given.vllm != "none":
+        engine = make_vllm(VllmParams(eager=given.vllm == "eager", max_length=2048))
+        engine.publish("main", loaded)
+        arms[f"vllm, {given.vllm}"] = engine
     found: dict[str, list[dict[str, float]]] = {name: [] for name in arms}
     for run in range(given.runs + 1):
         for name, generator in arms.items():
@@ -139,7 +147,7 @@ def main() -> None:
     ratios = {name: rates["ours"] / rate for name, rate in rates.items()}
     print({name: (round(rates[name], 1), round(ratios[name], 2)) for name in rates})
     result = {"arguments": vars(given), "tokens_per_cpu_second": rates, "ours_is_faster_by": ratios, "runs": found}
-    save(f"rollout-{given.model}", result)
+    save(f"rollout-{given.model}-{given.dtype}-{given.vllm}", result)
 
 
 if __name__ == "__main__":

@@ -147,8 +147,9 @@ def _player(against: str, registry: Registry) -> Choice[Player] | None:
 def _setting(game: str, against: str, player: object, players: list[str]) -> tuple[RecipeSource, tuple[str, ...]]:
     """A recipe whose first entry is the game, and the settings that load the opponent's weights."""
     if player is not None:
-        # Nothing is trained; the policy is there because somebody's tokens must hold the conversations.
-        small = "{use: tiny, warmup_steps: 0}"
+        # Nothing is trained; the policy is there because somebody's tokens must hold the conversations. Few examples of play are
+        # enough for that, and where matches are long more would keep a person waiting.
+        small = "{use: tiny, warmup_steps: 0, warmup_examples: 2}"
         text = (
             f"format: 1\npolicies: {{main: {{model: {small}, trainable: false}}}}\nplay: [{{game: {game}}}]\n"
             "advantage: plain\nobjective: policy_gradient\ntrain: {steps: 0}\n"

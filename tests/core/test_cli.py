@@ -268,6 +268,22 @@ def test_play_takes_a_player_and_refuses_what_is_neither(tmp_path: Path) -> None
     assert "--seat is 0 to 1 in kuhn_poker; got 2" in result.stderr
 
 
+BUNDLED = [
+    name for name in load_plugins().registry.names("game") if name not in ("openspiel", "textarena", "pettingzoo")
+]
+
+
+@pytest.mark.parametrize("game", BUNDLED)
+def test_every_bundled_game_asks_a_person_for_a_move(game: str) -> None:
+    result = invoke("play", game, "--matches", "1", typed="xyzzy\n" * 40)
+    asked = result.stdout.split("your move")
+    assert len(asked) > 1, result.output
+    assert "— match 1 of 1: you are " in asked[0]
+    # Either it is no legal move, or a game of free speech took it and went on to its end.
+    assert "not a legal move: " in result.stdout or "you get " in result.stdout
+    assert result.exception is None or isinstance(result.exception, SystemExit)
+
+
 def test_eval_measures_the_newest_checkpoint_again(ran: Path, tmp_path: Path) -> None:
     result = invoke("eval", ran)
     assert result.exit_code == 0, result.output
