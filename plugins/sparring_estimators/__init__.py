@@ -15,6 +15,7 @@ def sparring_register_advantage_estimators(register: Register[AdvantageEstimator
         ReinforcePPParams,
     )
     from sparring_estimators.role_conditioned import RoleConditioned, RoleConditionedParams
+    from sparring_estimators.stage_switch import StageSwitch, StageSwitchParams
     from sparring_estimators.turn_level import TurnLevel, TurnLevelParams
 
     register("role_conditioned", RoleConditioned, RoleConditionedParams, paper="arXiv:2506.24119")
@@ -23,4 +24,5 @@ def sparring_register_advantage_estimators(register: Register[AdvantageEstimator
     register("reinforce_pp", ReinforcePP, ReinforcePPParams, paper="arXiv:2501.03262")
     register("reinforce_pp_baseline", ReinforcePPBaseline, ReinforcePPBaselineParams, paper="arXiv:2501.03262")
     register("turn_level", TurnLevel, TurnLevelParams, paper="arXiv:2510.15414")
+    register("stage_switch", StageSwitch, StageSwitchParams, paper="arXiv:2509.25541")
     register("plain", Plain, PlainParams)

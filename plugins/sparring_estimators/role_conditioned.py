@@ -29,6 +29,11 @@ class RoleConditionedParams(Params):
     order: Literal["update_then_subtract", "subtract_then_update"] = Field(
         "update_then_subtract", description="As in SPIRAL's paper, or as in its repository."
     )
+    update: Literal["trajectory", "episode"] = Field(
+        "trajectory",
+        description="What a baseline is updated by: every trajectory, or the mean of an episode's trajectories with the same key "
+        "(Vision-Zero's civilians).",
+    )
     gamma: float = Field(1.0, gt=0, le=1, description="Discount for each turn between a turn and the trajectory's end.")
 
 
@@ -40,16 +45,27 @@ class RoleConditioned:
         self.baselines: dict[tuple[str | int | float | bool, ...], float] = {}
 
     def estimate(self, trajectories: Sequence[Trajectory]) -> list[list[float]]:
-        found = []
-        for trajectory in trajectories:
-            key, total = key_of(trajectory, self.params.key), trajectory.total
+        advantages: list[list[float]] = [[] for _ in trajectories]
+        for members in self._updates(trajectories):
+            key = key_of(trajectories[members[0]], self.params.key)
+            totals = [trajectories[number].total for number in members]
             before = self.baselines.get(key, self.params.initial)
-            after = self.params.decay * before + (1 - self.params.decay) * total
+            after = self.params.decay * before + (1 - self.params.decay) * sum(totals) / len(totals)
             self.baselines[key] = after
-            gap = total - (after if self.params.order == "update_then_subtract" else before)
-            last = len(trajectory.turns) - 1
-            found.append([self.params.gamma ** (last - k) * gap for k in range(last + 1)])
-        return found
+            for number, total in zip(members, totals, strict=True):
+                gap = total - (after if self.params.order == "update_then_subtract" else before)
+                last = len(trajectories[number].turns) - 1
+                advantages[number] = [self.params.gamma ** (last - k) * gap for k in range(last + 1)]
+        return advantages
+
+    def _updates(self, trajectories: Sequence[Trajectory]) -> list[list[int]]:
+        """Numbers of the trajectories that update a baseline together."""
+        if self.params.update == "trajectory":
+            return [[number] for number in range(len(trajectories))]
+        found: dict[tuple[object, ...], list[int]] = {}
+        for number, trajectory in enumerate(trajectories):
+            found.setdefault((trajectory.episode, key_of(trajectory, self.params.key)), []).append(number)
+        return list(found.values())
 
     def state_dict(self) -> dict[str, Any]:
         return {"baselines": {json.dumps(key): value for key, value in self.baselines.items()}}

@@ -290,7 +290,12 @@ class UndercoverState(TextState[Undercover]):
             tuple(clue_returns(counts[UNDERCOVER], counts[1:], params.beta, params.lam)),
             ("loss" if caught else "win", *(("win" if caught else "loss",) * len(votes))),
             reason=f"the undercover player has {counts[UNDERCOVER]} of {len(votes)} votes",
-            detail={**detail, "caught": float(caught), "abstained": float(list(votes.values()).count(None))},
+            detail={
+                **detail,
+                "caught": float(caught),
+                "right": float(counts[UNDERCOVER]),
+                "abstained": float(list(votes.values()).count(None)),
+            },
         )
 
 

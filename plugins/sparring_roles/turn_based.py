@@ -8,13 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import Field
 
-from sparring import Game, GameError, GameInfo, Move, Outcome, Params, RoleSpec, SparringError, State, Table, Turn
+from sparring import (
+    Game,
+    GameError,
+    GameInfo,
+    Move,
+    Outcome,
+    Params,
+    RoleSpec,
+    SparringError,
+    State,
+    Table,
+    Turn,
+    Verdict,
+)
 
 if TYPE_CHECKING:
     from sparring.chat import Conversation
@@ -124,7 +137,7 @@ class TurnBased:
         info = game.info
         state = game.new_state(table.chance)
         seats = [
-            Seat(p, role, table.conversation(role, system=self.params.system)) for p, role in enumerate(info.roles)
+            self.seat(p, role, table.conversation(role, system=self.params.system)) for p, role in enumerate(info.roles)
         ]
         last: dict[int, Turn] = {}
         moves: list[list[object]] = []
@@ -147,8 +160,7 @@ class TurnBased:
         if outcome is None:
             outcome = state.outcome()
         verdict = await table.judge(self.params.judge, outcome=outcome, info=info)
-        for player, turn in last.items():
-            table.reward(turn, self.params.judge, verdict.values[player])
+        self.pay(table, seats, last, outcome, verdict)
         table.note(
             returns=list(outcome.returns),
             kinds=list(outcome.kinds),
@@ -158,11 +170,22 @@ class TurnBased:
             moves=moves,
         )
 
+    def pay(
+        self, table: Table, seats: Sequence[Seat], last: Mapping[int, Turn], outcome: Outcome, verdict: Verdict
+    ) -> None:
+        """Put rewards on turns; ``last`` is each player's last one."""
+        for player, turn in last.items():
+            table.reward(turn, self.params.judge, verdict.values[player])
+
     async def _ask(self, table: Table, seat: Seat, state: State) -> Turn:
         fresh = None
         if self.params.context != "full":
             fresh = table.conversation(seat.role, system=self.params.system, like=seat.conversation)
         self.look(seat, state, fresh)
+        return await self.speak(table, seat, state)
+
+    async def speak(self, table: Table, seat: Seat, state: State) -> Turn:
+        """Have a seat answer what it was told."""
         return (await table.act(seat.role, seat.conversation, state=state, write=self.answer_text))[0]
 
     async def _agree(
@@ -195,7 +218,5 @@ class TurnBased:
                 return Outcome.forfeit(info, offender, f"{info.roles[offender]}: {wrong[offender].reason}"), {}
             for p, move in wrong.items():
                 seats[p].conversation.say(f"Illegal move: {move.reason}")
-                answers[p] = (
-                    await table.act(seats[p].role, seats[p].conversation, state=state, write=self.answer_text)
-                )[0]
+                answers[p] = await self.speak(table, seats[p], state)
         raise AssertionError("the loop returns")
