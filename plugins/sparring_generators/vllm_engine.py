@@ -55,6 +55,13 @@ def _environment(params: VllmParams, device: str) -> dict[str, str]:
     return wanted
 
 
+def _options(params: VllmParams, device: str) -> dict[str, Any]:
+    """What the engine is told on one kind of device alone."""
+    # The default block of CPUs is 128 tokens, and only whole blocks are shared.
+    memory = {"block_size": 32} if device == "cpu" else {"kv_cache_memory_bytes": int(params.kv_gib * 2**30)}
+    return {**memory, **({"enable_sleep_mode": True} if params.sleep else {})}
+
+
 @contextmanager
 def _unchanged() -> Iterator[None]:
     """vLLM seeds every global generator, draws from torch's, and makes `torch.set_num_threads` do nothing; afterwards all is as it was."""
@@ -109,10 +116,7 @@ class Engine:
                 enable_prefix_caching=True,
                 async_scheduling=False,
                 disable_log_stats=True,
-                # The default of CPUs is 128, and only whole blocks are shared.
-                **({"block_size": 32} if self._device == "cpu" else {}),
-                **({} if self._device == "cpu" else {"kv_cache_memory_bytes": int(params.kv_gib * 2**30)}),
-                **({"enable_sleep_mode": True} if params.sleep else {}),
+                **_options(params, self._device),
             )
 
     def load(self, model: PreTrainedModel) -> None:
