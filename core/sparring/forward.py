@@ -11,10 +11,12 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch.nn import functional
+from torch.utils.checkpoint import checkpoint
 
 from sparring.errors import ModelError
 from sparring.prefix_tree import PrefixForest, build_forest
@@ -116,6 +118,28 @@ def forest_attention(model: PreTrainedModel) -> Iterator[None]:
 def autocast(loaded: LoadedModel) -> torch.autocast:
     """bfloat16 matrix products if the policy asks for them."""
     return torch.autocast(loaded.model.device.type, dtype=torch.bfloat16, enabled=loaded.bf16)
+
+
+@contextmanager
+def recomputed(model: PreTrainedModel) -> Iterator[None]:
+    """Within, layers keep nothing but their inputs for the backward pass, which runs them again (Chen et al. 2016, arXiv:1604.06174).
+
+    The model has to attend by plan for good, since that is when layers run again. Raises `ModelError` if they cannot.
+    """
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    layers: list[Any] = [module for module in model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    if not layers:
+        raise ModelError(f"{type(model).__name__} cannot run layers again: set train.activation_checkpointing to false")
+    for layer in layers:
+        # Of the layer alone: what is within it, such as dropout, stays as in evaluation.
+        layer.gradient_checkpointing, layer.training = True, True
+        layer._gradient_checkpointing_func = partial(checkpoint, use_reentrant=False)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.gradient_checkpointing, layer.training = False, False
 
 
 def plan_for(forest: PrefixForest, device: torch.device, block: int = BLOCK) -> ForestPlan:

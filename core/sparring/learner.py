@@ -10,6 +10,7 @@ import math
 import random
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
@@ -22,7 +23,7 @@ from sparring.adapters import overwrite, trained_parameters, twin
 from sparring.batch import ObjectiveBatch, Totals, objective_batch
 from sparring.chance import key_of
 from sparring.errors import CheckpointError, NumericsError
-from sparring.forward import Scored, attend_by_plan, autocast, check_forward, token_logprobs
+from sparring.forward import Scored, attend_by_plan, autocast, check_forward, recomputed, token_logprobs
 from sparring.interfaces import LoadedModel, Objective
 from sparring.records import PolicyGradientRecord, Record, TokenRow
 from sparring_memory import plan as memory
@@ -251,7 +252,8 @@ class Learner:
         if whole and self.reference is None:
             self.keep_reference()
         rows = [row for record in mine for row in record.rows]
-        with autocast(self.loaded):
+        kept = recomputed(self.loaded.model) if self._train.activation_checkpointing else nullcontext()
+        with autocast(self.loaded), kept:
             scored = token_logprobs(
                 self.loaded.model,
                 [tokens for tokens, _ in rows],

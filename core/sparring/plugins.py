@@ -152,7 +152,7 @@ def _use(host: Host, candidate: _Candidate) -> PluginInfo:
         plugin = candidate.load()
         _check_hooks(host.manager, plugin)
         host.manager.register(plugin, candidate.name)
-        staged = _registered(host.manager, plugin, candidate.name)
+        fresh = _registered(host.manager, plugin, candidate.name)
         packages = _recipe_packages(host.manager, plugin)
         commands = _commands(host.manager, plugin)
     except NameClashError:
@@ -165,7 +165,7 @@ def _use(host: Host, candidate: _Candidate) -> PluginInfo:
         version = f" ({candidate.version})" if candidate.version else ""
         host.registry.broken.append(f"plugin '{candidate.name}'{version} could not be loaded: {reason}")
         return PluginInfo(candidate.name, candidate.distribution, candidate.version, reason)
-    components = tuple(staged.all())
+    components = tuple(fresh.all())
     for component in components:
         host.registry.add(component)
     host.recipe_packages.extend(packages)
@@ -197,10 +197,10 @@ def _call(manager: pluggy.PluginManager, plugin: object, hook: str, **arguments:
 
 def _registered(manager: pluggy.PluginManager, plugin: object, name: str) -> Registry:
     """What a plugin registers, in a registry of its own: all of it is used, or nothing."""
-    staged = Registry()
+    fresh = Registry()
     for kind, hook in KINDS.items():
-        _call(manager, plugin, hook, register=_register_for(staged, kind, name))
-    return staged
+        _call(manager, plugin, hook, register=_register_for(fresh, kind, name))
+    return fresh
 
 
 def _register_for(registry: Registry, kind: str, plugin: str) -> Callable[..., None]:

@@ -63,7 +63,10 @@ class Run:
             write_text_atomically(self.folder.resolved, whole)
         self.trainer: Trainer = assemble(self.recipe)
         learners = {name: learner.loaded for name, learner in self.trainer.learners.items()}
-        self.memory = memory.plan(learners, self.trainer.generator, self.recipe.train.token_budget)
+        train = self.recipe.train
+        self.memory = memory.plan(
+            learners, self.trainer.generator, train.token_budget, checkpointing=train.activation_checkpointing
+        )
         self.memory.require_room()
         # Models and libraries stay for good; looking through them at every collection would cost more than playing does.
         gc.collect()

@@ -15,7 +15,7 @@ import torch
 
 from sparring.adapters import trained_parameters
 from sparring.errors import MemoryPlanError
-from sparring.forward import autocast, token_logprobs
+from sparring.forward import autocast, recomputed, token_logprobs
 from sparring.interfaces import Generator, LoadedModel
 
 GIB = 2**30
@@ -58,17 +58,22 @@ class MemoryPlan:
         )
 
 
-def plan(learners: Mapping[str, LoadedModel], generator: Generator, token_budget: int) -> MemoryPlan:
+def plan(
+    learners: Mapping[str, LoadedModel], generator: Generator, token_budget: int, *, checkpointing: bool = False
+) -> MemoryPlan:
     """What is still to come once models are loaded: for ``learners``, the trained policies, and the generator.
+
+    ``checkpointing``: layers are run again in the backward pass, as by `sparring.forward.recomputed`.
 
     A generator may tell what it takes at most by ``memory_bytes() -> int``. Past versions kept for opponents are not counted.
     """
     trained = sum(p.numel() * p.element_size() for m in learners.values() for p in trained_parameters(m).values())
-    kept = max((activation_bytes(loaded) for loaded in learners.values()), default=0.0)
+    kept = max((activation_bytes(loaded, checkpointing) for loaded in learners.values()), default=0.0)
+    less = "" if checkpointing else " or set train.activation_checkpointing"
     needs = [
         Need("gradients", trained, "policies.*.adapter trains less"),
         Need("AdamW's moments", 2 * trained, "policies.*.adapter trains less"),
-        Need("activations", int(kept * token_budget), f"lower train.token_budget ({token_budget})"),
+        Need("activations", int(kept * token_budget), f"lower train.token_budget ({token_budget}){less}"),
     ]
     if tell := getattr(generator, "memory_bytes", None):
         needs.append(Need("keys and values", tell(), "lower the generator's kv_gib"))
@@ -76,8 +81,24 @@ def plan(learners: Mapping[str, LoadedModel], generator: Generator, token_budget
     return MemoryPlan(tuple(needs), free_bytes(device))
 
 
-def activation_bytes(loaded: LoadedModel) -> float:
-    """Bytes that a token of a training row keeps until the backward pass, as if every token were trained."""
+def activation_bytes(loaded: LoadedModel, checkpointing: bool = False) -> float:
+    """Bytes that a token of a training row keeps until the backward pass, as if every token were trained.
+
+    With ``checkpointing`` layers keep what enters them, and one of them at a time everything.
+    """
+    whole = _kept(loaded)
+    if not checkpointing:
+        return whole
+    with recomputed(loaded.model):
+        outside = _kept(loaded)  # the inputs of layers are no saved tensors, so they are not among these
+    config = loaded.model.config.get_text_config()
+    layers: int = config.num_hidden_layers
+    inputs = layers * config.hidden_size * loaded.model.dtype.itemsize
+    return float(outside + inputs + (whole - outside) / layers)
+
+
+def _kept(loaded: LoadedModel) -> float:
+    """Bytes of saved tensors for a token."""
     parameters = {p.untyped_storage().data_ptr() for p in loaded.model.parameters()}
     vocabulary: int = loaded.model.config.get_text_config().vocab_size
 

@@ -14,10 +14,10 @@ from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.chat import ChatFormat
 from sparring.errors import GenerationError
 from sparring.forward import autocast, head, hidden_states
-from sparring.noise import uniforms
 from sparring.prefix_tree import build_forest
 from sparring_generators.attention import Part, PromptPlan, Rows, parts
 from sparring_generators.capacity import bytes_per_token, fitting, most_tokens
+from sparring_generators.noise import uniforms
 from sparring_generators.packed import PackedLinears, pack, packed_bytes
 from sparring_generators.params import TransformersParams
 from sparring_generators.prefix_cache import Node, PrefixCache

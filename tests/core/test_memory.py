@@ -69,6 +69,21 @@ def test_activations_are_those_of_a_longer_row(loaded: LoadedModel) -> None:
     assert memory.activation_bytes(loaded) * length == pytest.approx(real, rel=0.1)
 
 
+def test_layers_that_are_run_again_keep_their_inputs_and_one_of_them_everything(loaded: LoadedModel) -> None:
+    from transformers.modeling_layers import GradientCheckpointingLayer
+
+    layers = [module for module in loaded.model.modules() if isinstance(module, GradientCheckpointingLayer)]
+    row, entering = list(range(1, 41)), list[int]()
+    hooks = [layer.register_forward_pre_hook(lambda _, given: entering.append(given[0].nbytes)) for layer in layers]
+    token_logprobs(loaded.model, [row], [list(range(1, len(row)))])
+    for hook in hooks:
+        hook.remove()
+    inputs, n = sum(entering) / len(row), len(layers)
+    whole, less = memory.activation_bytes(loaded), memory.activation_bytes(loaded, checkpointing=True)
+    outside = (less - inputs - whole / n) * n / (n - 1)  # of layers: embedding and head
+    assert 0 < outside < less < whole
+
+
 def test_a_plan_that_does_not_fit_says_what_to_change() -> None:
     needs = (Need("gradients", 1 * GIB, "train less"), Need("activations", 3 * GIB, "lower train.token_budget (9)"))
     MemoryPlan(needs, 4 * GIB).require_room()

@@ -1,11 +1,13 @@
 """Shared prefixes change nothing: log-probabilities and gradients are those of separate, unshared rows."""
 
+from contextlib import nullcontext
+
 import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from sparring.errors import ModelError
-from sparring.forward import check_forward, token_logprobs
+from sparring.forward import attend_by_plan, check_forward, recomputed, token_logprobs
 
 
 def small_model(layers: int = 2, **more: object) -> LlamaForCausalLM:
@@ -43,6 +45,37 @@ def test_logprobs_and_gradients_equal_those_of_separate_rows(block: int, chunk: 
     torch.testing.assert_close(scored.logprobs, expected, atol=1e-5, rtol=0)
     for name, parameter in model.named_parameters():
         torch.testing.assert_close(parameter.grad, gradients[name], atol=1e-5, rtol=1e-4)
+
+
+def test_layers_that_are_run_again_give_the_same_gradients_and_keep_less() -> None:
+    model = small_model()
+    attend_by_plan(model)
+    kept: dict[bool, int] = {}
+    gradients: dict[bool, dict[str, torch.Tensor]] = {}
+    for again in (False, True):
+        storages: dict[int, int] = {}
+
+        def note(tensor: torch.Tensor, storages: dict[int, int] = storages) -> torch.Tensor:
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda tensor: tensor):
+            with recomputed(model) if again else nullcontext():
+                scored = token_logprobs(model, ROWS, WHERE)
+            scored.logprobs.sum().backward()
+        kept[again] = sum(storages.values())
+        gradients[again] = {name: p.grad.clone() for name, p in model.named_parameters() if p.grad is not None}
+        model.zero_grad()
+    assert not any(module.training for module in model.modules())
+    assert kept[True] < 0.7 * kept[False]
+    assert gradients[True].keys() == gradients[False].keys()
+    for name, gradient in gradients[True].items():
+        assert torch.equal(gradient, gradients[False][name])
+
+
+def test_a_model_whose_layers_cannot_be_run_again_is_refused() -> None:
+    with pytest.raises(ModelError, match="activation_checkpointing"), recomputed(torch.nn.Linear(2, 2)):  # type: ignore[arg-type]  # no layers
+        pass
 
 
 def test_equal_prefixes_are_run_once() -> None:

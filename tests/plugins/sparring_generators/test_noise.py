@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sparring.noise import uniforms
+from sparring_generators.noise import uniforms
 
 
 def test_a_number_does_not_depend_on_what_is_drawn_beside_it() -> None:
