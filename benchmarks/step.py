@@ -29,7 +29,7 @@ from sparring import Game
 from sparring.chat import ChatFormat
 from sparring.forward import token_logprobs
 from sparring.records import TokenRow
-from sparring.tree import walk
+from sparring_tree import walk
 
 MAX_TOKENS = 4
 

@@ -27,10 +27,10 @@ def test_roots_hold_only_our_packages_and_a_readme() -> None:
         assert all(name.startswith("sparring") for name in names), names
 
 
-#: Beside the core: what plugins may share. The core does not know of it.
-SHARED = {"sparring_endpoint"}
-#: Beside the core: what fits into memory. The learner and the start of a run ask it.
-ASKED = {"sparring_memory"}
+#: Beside the core: what plugins and the command line may share. The core does not know of it.
+SHARED = {"sparring_endpoint", "sparring_tree"}
+#: Beside the core: what fits into memory, which the learner and the start of a run ask, and what the kit of checks walks games by.
+ASKED = {"sparring_memory", "sparring_tree"}
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
@@ -46,9 +46,7 @@ def test_packages_are_typed_and_plugins_are_installed(package: Path) -> None:
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)
 def test_the_core_imports_itself_and_others_only_the_core_and_themselves(package: Path) -> None:
-    allowed = {"sparring", package.name} | (
-        SHARED if package.parent.name == "plugins" else ASKED if package.name == "sparring" else set()
-    )
+    allowed = {"sparring", package.name} | (ASKED if package.name == "sparring" else SHARED)
     for file in package.rglob("*.py"):
         if file == ROOT / "core/sparring/__main__.py":
             continue  # `python -m sparring` is the command line; nobody imports it

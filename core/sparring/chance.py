@@ -1,7 +1,7 @@
 """Where every random event of a game comes from.
 
 A game never draws from a generator of its own: it asks ``chance.pick(options, probabilities)``. The seeded
-chance below answers with a draw that depends on its key alone; `sparring.tree.walk` answers with every branch in
+chance below answers with a draw that depends on its key alone; `sparring_tree.walk` answers with every branch in
 turn, which is how a game is compared with its twin and how prompts are enumerated.
 """
 

@@ -152,7 +152,7 @@ class _Tree:
 
     @classmethod
     def of(cls, game: Game, limit: int) -> _Tree:
-        from sparring.tree import walk
+        from sparring_tree import walk
 
         nodes, ends, known = 0, 0, set[int]()
         for node in itertools.islice(walk(game, limit=limit + 1), limit + 1):

@@ -24,7 +24,7 @@ from pydantic import Field
 from sparring import Choice, Game, GameError, Params, SeededChance, SparringError, component
 from sparring.chance import key_of
 from sparring.evaluation import Evaluation, SeatScheme
-from sparring.tree import Event, walk
+from sparring_tree import Event, walk
 
 Table = dict[str, list[float]]  # information state -> probability of each of its actions
 

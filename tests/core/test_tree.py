@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import pytest
 
 from sparring import Chance, GameError, GameInfo, Move, Outcome, State
-from sparring.tree import Event, walk
 from sparring_games.matrix_game import MatrixGame, MatrixGameParams
+from sparring_tree import Event, walk
 
 
 class Coin:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar, get_args
 from sparring.chance import Chance, SeededChance, key_of
 from sparring.errors import GameError
 from sparring.game import Game, Kind, Move, Outcome, State, random_action
-from sparring.tree import Event, walk
+from sparring_tree import Event, walk
 
 T = TypeVar("T")
 Write = Callable[[State, int, Chance], str]
@@ -285,7 +285,7 @@ class _Recording:
 
 
 def _playout(game: Game, chance: Chance) -> Iterator[tuple[tuple[Event, ...], State, int | None]]:
-    """The nodes of one random episode: history, state, and who chooses, as `sparring.tree.walk` gives them."""
+    """The nodes of one random episode: history, state, and who chooses, as `sparring_tree.walk` gives them."""
     history: list[Event] = []
     state = game.new_state(_Recording(chance, history))
     while players := state.to_act():

@@ -11,9 +11,9 @@ from pydantic import ValidationError
 
 from sparring import Game, SeededChance, State
 from sparring.testing import check_game, check_twin, make
-from sparring.tree import walk
 from sparring_adapters.openspiel import OpenSpiel, OpenSpielParams
 from sparring_games.kuhn_poker import KuhnPoker, KuhnPokerParams
+from sparring_tree import walk
 
 GOOFSPIEL = {"num_cards": 3, "imp_info": True, "points_order": "descending"}
 REPEATED = {"stage_game": "matrix_pd()", "num_repetitions": 3}

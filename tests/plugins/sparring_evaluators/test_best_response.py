@@ -14,10 +14,10 @@ from sparring.play import Hall, Held
 from sparring.plugins import load_plugins
 from sparring.pool import Pool
 from sparring.recipe import RecipeSource, load_recipe
-from sparring.tree import Node, walk
 from sparring_evaluators.best_response import BestResponse, BestResponseParams, Key, Learner, Memory
 from sparring_games.kuhn_poker import KuhnPoker, KuhnPokerParams
 from sparring_roles.turn_based import TurnBased, TurnBasedParams
+from sparring_tree import Node, walk
 
 ROLES = ("player_0", "player_1")
 

@@ -8,8 +8,8 @@ import pytest
 
 from sparring import SeededChance
 from sparring.testing import check_game, check_twin
-from sparring.tree import walk
 from sparring_games.goofspiel import Goofspiel, GoofspielParams
+from sparring_tree import walk
 
 
 def goofspiel(**params: Any) -> Goofspiel:

@@ -10,8 +10,8 @@ import pytest
 
 from sparring import SeededChance, SparringError
 from sparring.testing import check_game, check_twin
-from sparring.tree import Event, walk
 from sparring_games.kuhn_poker import CARDS, KuhnPoker, KuhnPokerParams, KuhnState, equilibrium
+from sparring_tree import Event, walk
 
 
 class Cards:

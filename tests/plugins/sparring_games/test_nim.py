@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from sparring.testing import check_game, check_twin
-from sparring.tree import walk
 from sparring_games.nim import Nim, NimParams
+from sparring_tree import walk
 
 
 @pytest.mark.parametrize("params", [{}, {"pile_sizes": (3, 4, 5), "misere": False}])

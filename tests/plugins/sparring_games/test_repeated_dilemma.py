@@ -9,8 +9,8 @@ import pytest
 
 from sparring import SeededChance
 from sparring.testing import check_game
-from sparring.tree import walk
 from sparring_games.repeated_dilemma import RepeatedDilemma, RepeatedDilemmaParams
+from sparring_tree import walk
 
 
 def dilemma(**params: Any) -> RepeatedDilemma:

@@ -1,6 +1,6 @@
 """The whole tree of a game: every branch of chance and every legal action.
 
-This is how a game is compared with its twin, how the prompts of an exact evaluation are enumerated, and how small
+The kit of checks, the command line and plugins share it. This is how a game is compared with its twin, how the prompts of an exact evaluation are enumerated, and how small
 games are solved. It needs `legal_actions` to be lists.
 """
 
