@@ -107,11 +107,12 @@ OTHER_MEANINGS = {
     "plain": "English", "fixed": "English", "random": "English, and Python's module", "pairs": "English", "tasks": "English",
     "demonstrations": "English", "rule": "English", "outcome": "how a match ended", "policy_gradient": "a kind of record",
     "transformers": "the library", "jsonl": "the format of files", "pretrained": "English, of a model", "current": "a file of the kernel, memory.current",
+    "constant": "a way to normalise, a schedule of learning rates, what returns of a game sum to",
 }  # fmt: skip
 #: Defaults of a recipe's keys, each said once: a recipe that leaves a key out gets this component.
 DEFAULTS = {
     "sections.py": {"turn_based", "pretrained"},
-    "recipe.py": {"outcome", "plain", "policy_gradient", "current", "transformers", "jsonl"},
+    "recipe.py": {"outcome", "plain", "policy_gradient", "current", "transformers", "jsonl", "constant"},
 }
 
 

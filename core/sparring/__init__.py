@@ -8,6 +8,7 @@ from sparring.interfaces import (
     AdvantageEstimator,
     Blender,
     Completion,
+    Curriculum,
     Evaluator,
     Generator,
     Judge,
@@ -57,7 +58,7 @@ from sparring.registry import Register
 __version__ = "0.1.0"
 
 __all__ = [
-    "AdvantageEstimator", "Blender", "Chance", "Choice", "Completion", "DemonstrationRecord", "Episode", "Evaluator", "FreeText",
+    "AdvantageEstimator", "Blender", "Chance", "Choice", "Completion", "Curriculum", "DemonstrationRecord", "Episode", "Evaluator", "FreeText",
     "Game", "GameError", "GameInfo", "Generator", "Judge", "LoadedModel", "Match", "MatchObserver", "Metric",
     "ModelContext", "ModelSource", "Move", "NeedsReference", "Objective", "Opponent", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
     "PolicyGradientRecord", "PreferenceRecord", "RecipeError", "Record", "RecordBuilder", "RecordKind", "Register",

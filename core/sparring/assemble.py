@@ -92,7 +92,17 @@ def assemble(recipe: Recipe) -> Trainer:
         else:
             frozen[name] = loaded
     evaluators = [(due.evaluator.make(), due.every) for due in recipe.evaluate]
-    return Trainer(recipe, entries, learners, frozen, generator, hall, recipe.opponents.make(), evaluators)
+    return Trainer(
+        recipe,
+        entries,
+        learners,
+        frozen,
+        generator,
+        hall,
+        recipe.opponents.make(),
+        recipe.curriculum.make(),
+        evaluators,
+    )
 
 
 def longest(loaded: LoadedModel) -> int:

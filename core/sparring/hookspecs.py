@@ -14,6 +14,7 @@ import pluggy
 from sparring.game import Game
 from sparring.interfaces import (
     AdvantageEstimator,
+    Curriculum,
     Evaluator,
     Generator,
     Judge,
@@ -84,6 +85,11 @@ def sparring_register_players(register: Register[Player]) -> None:
 @hookspec
 def sparring_register_task_sources(register: Register[TaskSource]) -> None:
     """Register task sources: where schemes and evaluators take tasks from."""
+
+
+@hookspec
+def sparring_register_curricula(register: Register[Curriculum]) -> None:
+    """Register curricula: how often each entry of a recipe's `play:` is begun."""
 
 
 @hookspec

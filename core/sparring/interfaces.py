@@ -200,6 +200,18 @@ class AdvantageEstimator(Protocol):
         ...
 
 
+class Curriculum(Protocol):
+    """How often each entry of `play:` is begun, relative to the others."""
+
+    def weights(self, given: Sequence[float]) -> Sequence[float]:
+        """One above 0 for each entry, for the coming step; ``given`` are the recipe's. Shares of groups follow them closely."""
+        ...
+
+    def step_ended(self, played: Sequence[Sequence[Episode]]) -> None:
+        """What a step has played of each entry, with its advantages. Called before the next step is planned."""
+        ...
+
+
 # Who sits on a seat: None is the policy as it is now, the only one that is trained; a number one of its past versions;
 # a name another policy of the recipe as it is now; or a player, with the name to show it by.
 Opponent = int | str | tuple[str, Player] | None

@@ -36,6 +36,9 @@ CORE: tuple[Metric, ...] = (
         "Mean advantage over the role's trajectories; near zero with a fitting baseline.",
     ),
     Metric("advantage/*/*/std", "reward", "Standard deviation of the same advantages."),
+    Metric(
+        "play_share/*", "share", "Share of the step's episodes that are of the entry of play, where there are several."
+    ),
     Metric("illegal_rate/*", "share", "Share of the game's turns that were no legal move."),
     Metric("illegal_rate/*/*", "share", "The same of one role's turns."),
     Metric(

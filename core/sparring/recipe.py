@@ -20,7 +20,7 @@ from pydantic_core import ErrorDetails
 
 from sparring.contradictions import contradictions
 from sparring.errors import NameClashError, Problem, RecipeError
-from sparring.interfaces import Generator, OpponentSampler, Tracker
+from sparring.interfaces import Curriculum, Generator, OpponentSampler, Tracker
 from sparring.params import Choice, Params, component, did_you_mean
 from sparring.registry import Registry
 from sparring.sections import (
@@ -74,6 +74,9 @@ class Recipe(Params):
     )
     opponents: Annotated[Choice[OpponentSampler], component("opponents")] = Field(
         as_written("current"), description="Which version of a policy sits opposite."
+    )
+    curriculum: Annotated[Choice[Curriculum], component("curriculum")] = Field(
+        as_written("constant"), description="How the shares of the entries of play change; constant: never."
     )
     generator: Annotated[Choice[Generator], component("generator")] = Field(
         as_written("transformers"), description="The engine that samples and scores tokens."

@@ -29,6 +29,7 @@ KINDS: dict[str, str] = {
     "opponents": "sparring_register_opponent_samplers",
     "player": "sparring_register_players",
     "task": "sparring_register_task_sources",
+    "curriculum": "sparring_register_curricula",
     "model": "sparring_register_models",
     "generator": "sparring_register_generators",
     "evaluator": "sparring_register_evaluators",

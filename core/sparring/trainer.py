@@ -36,6 +36,7 @@ from sparring.errors import EpisodeError, EstimatorError, NumericsError
 from sparring.evaluation import Evaluation
 from sparring.interfaces import (
     Blender,
+    Curriculum,
     Evaluator,
     Generator,
     LoadedModel,
@@ -65,7 +66,7 @@ class Counters:
     turns: int = 0
     episodes_failed: int = 0
     starts: int = 0  # groups begun
-    groups: list[int] = field(default_factory=list)  # of each entry, begun in the present phase
+    credits: list[float] = field(default_factory=list)  # groups of each entry that are due, in the present phase
     entry_episodes: list[int] = field(default_factory=list)
     entry_turns: list[int] = field(default_factory=list)
 
@@ -89,13 +90,14 @@ class Trainer:
         generator: Generator,
         hall: Hall,
         opponents: OpponentSampler,
+        curriculum: Curriculum,
         evaluators: Sequence[tuple[Evaluator, int]],
     ) -> None:
         self.recipe, self.entries, self.learners, self.generator, self.hall = recipe, entries, learners, generator, hall
-        self.opponents, self.evaluators = opponents, evaluators
+        self.opponents, self.curriculum, self.evaluators = opponents, curriculum, evaluators
         self.pool = Pool(generator, opponents if isinstance(opponents, Blender) else None)
         self.counters = Counters(
-            groups=[0] * len(entries), entry_episodes=[0] * len(entries), entry_turns=[0] * len(entries)
+            credits=[0.0] * len(entries), entry_episodes=[0] * len(entries), entry_turns=[0] * len(entries)
         )
         self._seconds: dict[str, float] = defaultdict(float)
         self._ahead: Future[_Played] | None = None  # the next step, if it has been played already
@@ -122,6 +124,7 @@ class Trainer:
                 self.opponents.matches_ended([match for episode in episodes for match in self._matches(episode)])
         with self._clock("estimate"):
             trajectories = self._estimate(episodes)
+            self.curriculum.step_ended([[e for e in episodes if e.entry == entry.number] for entry in self.entries])
         metrics = self._describe(episodes, trajectories)
         with self._clock("build"):
             records = self._build(episodes)
@@ -159,7 +162,7 @@ class Trainer:
         counters.step += 1
         phase, nth = self.recipe.phase(counters.step)
         if nth == 1:
-            counters.groups = [0] * len(self.entries)
+            counters.credits = [0.0] * len(self.entries)
         size, unit = self.recipe.batch.size, self.recipe.batch.unit
         plans: list[EpisodePlan] = []
 
@@ -196,11 +199,15 @@ class Trainer:
         return float(sum(held.trained for held in self.entries[entry].roles.values()))
 
     def _next_group(self, phase: PhaseSpec, counters: Counters) -> list[EpisodePlan]:
-        """The next group of the entry that is furthest behind its weight, so that shares are exact, not drawn."""
-        begun = counters.groups
+        """The next group of the entry that most is due to, so that shares are exact, not drawn."""
+        due = counters.credits
         playable = [entry for entry in self.entries if phase.play is None or entry.name in phase.play]
-        entry = min(playable, key=lambda e: ((begun[e.number] + 1) / e.weight, e.number))
-        begun[entry.number] += 1
+        weights = self.curriculum.weights([entry.weight for entry in self.entries])
+        total = sum(weights[entry.number] for entry in playable)
+        for entry in playable:
+            due[entry.number] += weights[entry.number] / total
+        entry = max(playable, key=lambda e: (round(due[e.number], 9), -e.number))
+        due[entry.number] -= 1
         counters.starts += 1
         start = counters.starts
         plans = []
@@ -386,6 +393,8 @@ class Trainer:
         by_game: dict[str, list[Episode]] = defaultdict(list)
         for episode in episodes:
             by_game[episode.game].append(episode)
+        for entry in self.entries if len(self.entries) > 1 else ():
+            metrics[f"play_share/{entry.name}"] = sum(e.entry == entry.number for e in episodes) / len(episodes)
         for game, played in by_game.items():
             metrics[f"turns_per_episode/{game}"] = sum(len(episode.turns) for episode in played) / len(played)
             turns = [turn for episode in played for turn in episode.turns if turn.spans[-1].kind == "sampled"]
@@ -428,7 +437,7 @@ class Trainer:
 
     def _components(self) -> Iterator[tuple[str, Stateful]]:
         """Components with memory, each under a name that the recipe decides."""
-        parts: list[tuple[str, object]] = [("opponents", self.opponents)]
+        parts: list[tuple[str, object]] = [("opponents", self.opponents), ("curriculum", self.curriculum)]
         seen: set[int] = set()
         for entry in self.entries:
             candidates: list[tuple[str, object]] = [
