@@ -122,6 +122,7 @@ def main() -> None:
     parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--max-tokens", type=int, default=24)
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
+    parser.add_argument("--without", default="", help="Arms that are left out, with commas between them.")
     parser.add_argument("--vllm", default="none", choices=("none", "eager", "compiled"))
     given = parser.parse_args()
     text = RECIPE.format(model=given.model, turns=given.turns, max_tokens=given.max_tokens, dtype=given.dtype)
@@ -129,13 +130,14 @@ def main() -> None:
     loaded = trainer.learners["main"].loaded
     arms: dict[str, object] = {
         "ours": trainer.generator,
-        "ours, nothing kept between turns": Forgetful(trainer.generator),
+        "nothing kept between turns": Forgetful(trainer.generator),
         "padded generate": PaddedGenerate(loaded),
     }
     if given.vllm != "none":
         engine = make_vllm(VllmParams(eager=given.vllm == "eager", max_length=2048))
         engine.publish("main", loaded)
         arms[f"vllm, {given.vllm}"] = engine
+    arms = {name: generator for name, generator in arms.items() if name not in given.without.split(",")}
     found: dict[str, list[dict[str, float]]] = {name: [] for name in arms}
     for run in range(given.runs + 1):
         for name, generator in arms.items():
@@ -147,7 +149,7 @@ def main() -> None:
     ratios = {name: rates["ours"] / rate for name, rate in rates.items()}
     print({name: (round(rates[name], 1), round(ratios[name], 2)) for name in rates})
     result = {"arguments": vars(given), "tokens_per_cpu_second": rates, "ours_is_faster_by": ratios, "runs": found}
-    save(f"rollout-{given.model}-{given.dtype}-{given.vllm}", result)
+    save(f"rollout-{given.model}-{given.dtype}-{given.vllm}-{given.turns}x{given.max_tokens}", result)
 
 
 if __name__ == "__main__":
