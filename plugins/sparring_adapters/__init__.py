@@ -6,7 +6,9 @@ from sparring import Game, Register, hookimpl
 @hookimpl
 def sparring_register_games(register: Register[Game]) -> None:
     from sparring_adapters.gem import Gem, GemParams
+    from sparring_adapters.openenv import OpenEnv, OpenEnvParams
     from sparring_adapters.openspiel import OpenSpiel, OpenSpielParams
 
     register("openspiel", OpenSpiel, OpenSpielParams)
     register("gem", Gem, GemParams)
+    register("openenv", OpenEnv, OpenEnvParams)

@@ -88,7 +88,7 @@ def refusal(params: GemParams) -> str:
     """Why the environment cannot be had, in one line; empty if it can."""
     try:
         with _quiet_logging():
-            import gem.envs  # which registers what there is
+            importlib.import_module("gem.envs")  # which registers what there is
             from gem.envs.registration import ENV_REGISTRY
     except ImportError as error:
         return f"environments of GEM need the package gem-llm: `pip install 'sparring[gem]'` ({one_line(error)})"

@@ -22,6 +22,7 @@ from pydantic import Field
 from sparring import Chance, GameError, GameInfo, Move, Outcome, Params, SparringError
 from sparring.errors import EpisodeError
 from sparring_adapters.reading import one_line, require_movers
+from sparring_endpoint import FailureCount
 
 T = TypeVar("T")
 
@@ -101,7 +102,8 @@ class PrivateRandom:
 class SingleSeat:
     """A one-player game: ``make`` builds an environment for each match, ``starts`` is how many starts it has.
 
-    A start is drawn by the run's own chance, so that a group of episodes begins alike.
+    A start is drawn by the run's own chance, so that a group of episodes begins alike. With ``failures`` they are counted over
+    all matches, and too many of them stop the run (`GameError`).
     """
 
     def __init__(
@@ -112,8 +114,9 @@ class SingleSeat:
         *,
         starts: int = _SEEDS,
         max_turns: int | None = None,
+        failures: FailureCount | None = None,
     ) -> None:
-        self.make, self.starts, self.moves = make, starts, params.moves
+        self.make, self.starts, self.moves, self.failures = make, starts, params.moves, failures
         self.info = GameInfo(
             name=name,
             roles=("player",),
@@ -222,7 +225,7 @@ class _Session:
     """An environment that was begun, with the random state that it alone draws from."""
 
     def __init__(self, game: SingleSeat, start: int) -> None:
-        self.name, self.start, self.made = game.info.name, start, 0
+        self.name, self.failures, self.start, self.made = game.info.name, game.failures, start, 0
         self.random = PrivateRandom(start)
         self.environment = self._call("be built", game.make)
 
@@ -254,14 +257,25 @@ class _Session:
     def _call(self, what: str, call: Callable[[], T]) -> T:
         try:
             with self.random.lent():
-                return call()
+                result = call()
         except (RefusedError, SparringError):
             raise
-        except Exception as error:  # noqa: BLE001  # somebody else's code may raise anything
+        except Exception as error:  # somebody else's code may raise anything
+            told = f"{type(error).__name__}: {one_line(error)}"
+            if self.failures is not None:
+                self._count(self.failures, told)
             raise EpisodeError(
-                f"{self.name}, start {self.start}, after {self.made} moves: the environment could not {what}: "
-                f"{type(error).__name__}: {one_line(error)}"
+                f"{self.name}, start {self.start}, after {self.made} moves: the environment could not {what}: {told}"
             ) from error
+        if self.failures is not None:
+            self.failures.worked()
+        return result
+
+    def _count(self, failures: FailureCount, told: str) -> None:
+        try:
+            failures.failed(told)
+        except SparringError as error:
+            raise GameError(str(error)) from error
 
 
 def _text(observation: object) -> str:
