@@ -17,6 +17,7 @@ import json
 import math
 import weakref
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -95,13 +96,21 @@ class OpenEnvSession:
         return None
 
     def close(self) -> None:
+        from websockets.exceptions import ConnectionClosed
+
         if self._end.alive:
-            self._socket.send(json.dumps({"type": "close"}))
+            with suppress(ConnectionClosed):
+                self._socket.send(json.dumps({"type": "close"}))
             self._end()
 
     def _ask(self, kind: str, data: Mapping[str, Any]) -> tuple[str, float, bool]:
         """The server's observation as text, its reward, and whether the match is over."""
-        self._socket.send(json.dumps({"type": kind, "data": data}))
+        from websockets.exceptions import ConnectionClosed
+
+        with suppress(
+            ConnectionClosed
+        ):  # a server that is full says so and hangs up: then there is something to be read
+            self._socket.send(json.dumps({"type": kind, "data": data}))
         try:
             said = self._socket.recv(timeout=self.params.timeout)
         except TimeoutError:

@@ -86,7 +86,8 @@ class _Talk(Generic[T]):
         self._answer: asyncio.Future[str] | None = None
 
     async def advance(self, text: str | None) -> str | None:
-        question = self._question = asyncio.get_running_loop().create_future()
+        question: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._question = question
         if self.task is None:
             self.task = asyncio.ensure_future(self._begin(self._ask))
             self._live.add(self.task)

@@ -20,7 +20,7 @@ from sparring.plugins import load_plugins
 from sparring.recipe import RecipeSource, load_recipe
 from sparring.run import Run
 from sparring.testing import check_game
-from sparring_adapters.openenv import OpenEnv, OpenEnvParams
+from sparring_adapters.openenv import OpenEnv, OpenEnvParams, OpenEnvSession
 from sparring_cli import main
 
 websockets = pytest.importorskip("websockets.sync.server", reason="needs websockets: pip install 'sparring[openenv]'")
@@ -217,6 +217,14 @@ def test_a_full_server_says_what_to_change(serve: Callable[..., Server]) -> None
     with pytest.raises(EpisodeError, match=r"CAPACITY_REACHED: .*max_concurrent_envs"):
         game.new_state(SeededChance(1))
     assert first.to_act()
+
+
+def test_a_full_server_that_has_hung_up_before_it_is_asked_is_heard(serve: Callable[..., Server]) -> None:
+    server = serve(most=0)
+    session = OpenEnvSession(OpenEnvParams(url=server.url, timeout=5))
+    assert server.wait_for(live=0)
+    with pytest.raises(ConnectionError, match="CAPACITY_REACHED"):
+        session.reset(0)
 
 
 def test_too_many_failures_stop_the_run(serve: Callable[..., Server]) -> None:
