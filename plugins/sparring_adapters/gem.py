@@ -59,8 +59,8 @@ class GemEnvironment:
         self.env = env
 
     def reset(self, seed: int) -> str:
-        observation, info = self.env.reset(seed=seed)
-        return _with_suffix(observation, info)
+        told: str = _with_suffix(*self.env.reset(seed=seed))
+        return told
 
     def step(self, action: str) -> tuple[str, float, bool, bool, Mapping[str, Any]]:
         observation, reward, terminated, truncated, info = self.env.step(action)

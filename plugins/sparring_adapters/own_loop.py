@@ -96,7 +96,8 @@ class _Talk(Generic[T]):
             assert self._answer is not None
             assert text is not None
             self._answer.set_result(text)
-        await asyncio.wait({self.task, question}, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {self.task, question}
+        await asyncio.wait(either, timeout=self._timeout, return_when=asyncio.FIRST_COMPLETED)
         if question.done():
             return question.result()
         if self.task.done():

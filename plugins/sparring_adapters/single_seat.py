@@ -145,8 +145,8 @@ class SingleSeatState:
         self.taken: list[str] = list(like.taken) if like else []
         self.log: list[str] = list(like.log) if like else []
         self.paid: list[float] = list(like.paid) if like else []
-        self.ended = like.ended if like else False
-        self.truncated = like.truncated if like else False
+        self.ended: bool = like.ended if like else False
+        self.truncated: bool = like.truncated if like else False
         self._session: _Session | None = None
         if like is None:
             self._session, told = _Session.begun(game, start, [])

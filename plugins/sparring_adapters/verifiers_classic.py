@@ -51,7 +51,7 @@ def _refusal(environment: vf.Environment, starts: int) -> str:
     return "" if starts else "has no rows in that split of its dataset"
 
 
-class _Player(Client[Any, Any, str, Any]):
+class _Player(Client[Any, Any, str, Any]):  # type: ignore[misc]  # verifiers ships no types
     """A client that is a player: a prompt is what it is told, as far as it has not heard it."""
 
     def __init__(self, ask: Ask) -> None:
