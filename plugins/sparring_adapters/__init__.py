@@ -6,5 +6,9 @@ from sparring import Game, Register, hookimpl
 @hookimpl
 def sparring_register_games(register: Register[Game]) -> None:
     from sparring_adapters.openspiel import OpenSpiel, OpenSpielParams
+    from sparring_adapters.pettingzoo import PettingZoo, PettingZooParams
+    from sparring_adapters.textarena import TextArena, TextArenaParams
 
     register("openspiel", OpenSpiel, OpenSpielParams)
+    register("pettingzoo", PettingZoo, PettingZooParams)
+    register("textarena", TextArena, TextArenaParams)
