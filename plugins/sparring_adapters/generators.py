@@ -1,4 +1,4 @@
-"""Global random generators, lent to code that draws from them.
+"""Global random generators, lent to code that draws from them; and what it prints is not shown.
 
 Many environments seed and draw from the generators of the modules ``random`` and ``numpy.random``. Several matches are played
 side by side in one process, and everything else in it draws too; so each match keeps the state of both generators to itself
@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from io import StringIO
 from typing import Any
 
 import numpy as np
@@ -36,7 +37,8 @@ class Generators:
         before = random.getstate(), np.random.get_state()
         _set(self._states)
         try:
-            yield
+            with redirect_stdout(StringIO()):  # some games print their boards
+                yield
         finally:
             self._states = random.getstate(), np.random.get_state()
             _set(before)

@@ -33,12 +33,16 @@ _VERSION = re.compile(r"_v(\d+)$")
 
 
 class PettingZooParams(Params):
-    name: str = Field(description="The game, such as 'connect_four'; the newest version, or the one that it ends with ('_v3').")
+    name: str = Field(
+        description="The game, such as 'connect_four'; the newest version, or the one that it ends with ('_v3')."
+    )
     parameters: dict[str, bool | int | float | str] = Field(
         default_factory=dict, description="PettingZoo's own parameters of the game, such as board_size of go."
     )
     max_turns: int | None = Field(
-        None, ge=1, description="Moves of all players after which a match is cut off; None: more than most matches have."
+        None,
+        ge=1,
+        description="Moves of all players after which a match is cut off; None: more than most matches have.",
     )
 
     @model_validator(mode="after")
@@ -204,15 +208,17 @@ def _versions() -> dict[str, str]:
     """Modules of PettingZoo's classic games by the names they may be called: the newest also without its version."""
     import pettingzoo.classic
 
-    names = [module.name for module in pkgutil.iter_modules(pettingzoo.classic.__path__) if _VERSION.search(module.name)]
+    names = [
+        module.name for module in pkgutil.iter_modules(pettingzoo.classic.__path__) if _VERSION.search(module.name)
+    ]
     names.sort(key=lambda name: int(_VERSION.search(name)[1]))  # type: ignore[index]  # it was found above
     return {known: name for name in names for known in (name, _VERSION.sub("", name))}
 
 
 def _made(params: PettingZooParams) -> Any:
-    module = importlib.import_module(f"pettingzoo.classic.{_versions()[params.name]}")
     with warnings.catch_warnings(), Generators(0).lent():  # RLCard draws a match when it is made, before it has a seed
-        warnings.simplefilter("ignore")  # of the types of bounds of observations, which are not used here
+        warnings.simplefilter("ignore")  # of how it is imported, and of types of bounds that are not used here
+        module = importlib.import_module(f"pettingzoo.classic.{_versions()[params.name]}")
         return module.raw_env(**params.parameters)
 
 

@@ -24,7 +24,9 @@ class Words:
     name: Callable[[Any, int], str]  # of the environment and an action: what it is called
     low: Callable[[Any], float]  # the lowest and the highest return, of the environment
     high: Callable[[Any], float]
-    turns: Callable[[Any], int]  # moves of all players, more than a match can have unless it is chess, Go or no-limit poker
+    turns: Callable[
+        [Any], int
+    ]  # moves of all players, more than a match can have unless it is chess, Go or no-limit poker
     utility: Literal["zero", "identical"] = "zero"
     draws: bool = False  # anything at random
     open: bool = False  # nothing is hidden
@@ -139,7 +141,9 @@ def _poker_move(env: Any, action: int) -> str:
 def _shape(env: Any, player: int) -> str:
     other = int(env.observe(env.possible_agents[player]))
     return (
-        "Nobody has chosen yet." if other == env._none else f"In the last round the other chose {_shape_name(env, other)}."
+        "Nobody has chosen yet."
+        if other == env._none
+        else f"In the last round the other chose {_shape_name(env, other)}."
     )
 
 
@@ -156,7 +160,9 @@ def _hanabi_move(env: Any, action: int) -> str:
     return str(state.action_to_string(state.current_player(), action)).strip("()")
 
 
-_HOLDEM = "Texas hold'em, {}: two cards each and five on the table, with bets before and after. Pays half of the chips won."
+_HOLDEM = (
+    "Texas hold'em, {}: two cards each and five on the table, with bets before and after. Pays half of the chips won."
+)
 
 WORDS: dict[str, Words] = {
     "tictactoe": Words(

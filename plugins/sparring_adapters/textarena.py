@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import copy
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
@@ -24,8 +25,8 @@ from sparring.game import Kind
 from sparring.params import did_you_mean
 from sparring_adapters.generators import Generators
 from sparring_adapters.reading import one_line, require_movers, shown
-from sparring_adapters.textarena_facts import KNOWN_BAD, facts_of
-from sparring_adapters.textarena_moves import imagined, listed, unbracketed
+from sparring_adapters.textarena_facts import KNOWN_BAD, NLTK_DATA, facts_of, family
+from sparring_adapters.textarena_moves import imagined, unbracketed
 
 MISSING = (
     "games of TextArena need the package textarena, which is not installed: `pip install 'sparring[textarena]'`, in a "
@@ -33,6 +34,7 @@ MISSING = (
 )
 _PLAYERS = range(2, 16)  # what TextArena's games are made for
 _TURNS = 200  # where a game names no limit of its own
+_ENDLESS = 1_000_000_000  # illegal moves that TextArena answers by asking again
 _PART = 1000  # a seed is drawn in three parts of this many, so that a tree of the game can still be walked
 
 
@@ -48,16 +50,29 @@ class TextArenaRewards(Params):
 
 
 class TextArenaParams(Params):
-    id: str = Field(description="TextArena's id of the game, such as 'TicTacToe-v0'; endings -train and -raw make no difference.")
-    players: int | None = Field(None, ge=2, le=15, description="How many play; None: the fewest that the game starts with.")
-    roles: list[str] | None = Field(None, description="Names of the players, in order; None: player_0, player_1 and so on.")
+    id: str = Field(
+        description="TextArena's id of the game, such as 'TicTacToe-v0'; endings -train and -raw make no difference."
+    )
+    players: int | None = Field(
+        None, ge=2, le=15, description="How many play; None: the fewest that the game starts with."
+    )
+    roles: list[str] | None = Field(
+        None, description="Names of the players, in order; None: player_0, player_1 and so on."
+    )
     told: Literal["all", "game"] = Field(
         "all",
         description="What players are told. all: everything, as TextArena's plain ids do; game: what the game says and its newest "
         "board, without the words of other players, as its -train ids do for most games.",
     )
+    brackets: bool | None = Field(
+        None,
+        description="Whether brackets are put around a move that has none; None: where TextArena's plain ids do, which is nearly "
+        "everywhere but in games of talk, whose players write the brackets themselves where one is asked for.",
+    )
     max_turns: int | None = Field(
-        None, ge=1, description="Moves of all players after which a match is cut off; None: what the game's own limit allows, or 200."
+        None,
+        ge=1,
+        description="Moves of all players after which a match is cut off; None: what the game's own limit allows, or 200.",
     )
     error_allowance: int | None = Field(
         None,
@@ -65,7 +80,9 @@ class TextArenaParams(Params):
         description="None: an illegal move is refused and the scheme decides. A number: TextArena asks again so often in a turn, "
         "then ends the match or puts the offender out; 0 is what its training uses, 1 its own default.",
     )
-    rewards: TextArenaRewards = Field(default_factory=TextArenaRewards, description="What TextArena's rewards are paid as.")
+    rewards: TextArenaRewards = Field(
+        default_factory=TextArenaRewards, description="What TextArena's rewards are paid as."
+    )
     known_bad: Literal["refuse", "allow"] = Field(
         "refuse", description="What becomes of a game that is known to be broken, or to need more than this machine."
     )
@@ -85,22 +102,21 @@ class TextArena:
         self.params = params
         self.id = base_id(params.id)
         self.facts = facts_of(self.id)
-        self.brackets = _puts_brackets(self.id)
+        self.brackets = _puts_brackets(self.id) if params.brackets is None else params.brackets
         self.players = params.players or fewest_players(self.id)
         env, paid = self.begin(Generators(0), 0), params.rewards
-        own = getattr(env.state, "max_turns", None)
-        extremes = (paid.win * self.facts.most, -paid.loss * self.facts.least, paid.draw, paid.truncated)
+        own: int | None = getattr(env.state, "max_turns", None)  # of all players, or of each: games differ
+        extremes = [paid.win, paid.loss, paid.draw, paid.truncated]
+        even = self.players == 2 and paid.win == -paid.loss and paid.draw == paid.truncated == 0
         if params.error_allowance is not None:
-            extremes = (*extremes, paid.illegal_self, paid.illegal_other)
-        even = paid.win == -paid.loss and paid.draw == paid.truncated == 0
-        if params.error_allowance is not None:
-            even = even and self.players == 2 and paid.illegal_self == -paid.illegal_other
+            extremes += [paid.illegal_self, paid.illegal_other]
+            even = even and paid.illegal_self == -paid.illegal_other
         self.info = GameInfo(
             name=self.id,
             roles=tuple(params.roles or (f"player_{player}" for player in range(self.players))),
             utility="zero" if self.facts.zero_sum and even else "general",
             bounds=(min(extremes), max(extremes)),
-            max_turns=params.max_turns or (own * self.players + 1 if isinstance(own, int) and own > 0 else _TURNS),
+            max_turns=params.max_turns or self.facts.turns or (own * self.players + 1 if own else _TURNS),
             perfect_information=self.facts.open,
         )
 
@@ -122,7 +138,7 @@ class TextArena:
             env.reset(num_players=self.players, seed=seed)
         env.state.__class__ = _watched(type(env.state))
         allowed = self.params.error_allowance
-        env.state.error_allowance = 1_000_000_000 if allowed is None else allowed
+        env.state.error_allowance = _ENDLESS if allowed is None else allowed
         return env
 
 
@@ -163,19 +179,19 @@ class TextArenaState:
         """A move that the game accepts: one that it lists, else one like its examples."""
         if self.listed:
             return chance.pick(self.listed)
-        trial = self.clone()
-        trial.env.state.error_allowance = 1_000_000_000
-        for text in imagined(self.logs[player], chance):
+        trial, why, fresh = self._trial(), "", True
+        for text in imagined(self.logs[player], self.game.facts.examples, chance):
             action = self._action(text)
             refused, broke = trial._step(action)
-            if not refused:
+            # Some games keep something of a move that they refuse, and then accept another: that one is tried again.
+            if not refused and (fresh or not self._trial()._step(action)[0]):
                 return action
-            if broke:
-                trial = self.clone()
-                trial.env.state.error_allowance = 1_000_000_000
+            why, fresh = refused or why, False
+            if broke or not refused:
+                trial, fresh = self._trial(), True
         raise GameError(
-            f"TextArena's {self.game.id}: no random move of player {player} was accepted after {self.moves}; "
-            "the game lists none, and none of its examples leads to one"
+            f"TextArena's {self.game.id} lists no moves of player {player}, and none like its examples was accepted, the last one "
+            f"because: {why}; moves so far {self.moves}"
         )
 
     def apply(self, moves: Mapping[int, str]) -> dict[int, Move]:
@@ -219,11 +235,17 @@ class TextArenaState:
     def snapshot(self) -> str:
         return json.dumps({"seed": self.seed, "moves": self.moves})
 
+    def _trial(self) -> TextArenaState:
+        """A copy on which moves are tried: however many it refuses, it goes on."""
+        trial = self.clone()
+        trial.env.state.error_allowance = _ENDLESS
+        return trial
+
     # ---- one move ------------------------------------------------------------------------------------------------------
 
     def _action(self, text: str) -> str:
         """The move in a text: a listed one if it is one but for case and spare space, else the text without brackets."""
-        said = unbracketed(text)
+        said = unbracketed(text) if self.game.brackets else text.strip()
         plain = " ".join(said.split())
         if plain in (self.listed or ()):
             return plain
@@ -265,8 +287,8 @@ class TextArenaState:
             self.actor, news = self.env.get_observation()
         if self.actor not in range(self.info.players):
             raise GameError(f"TextArena's {self.game.id} has player {self.actor} move, of {self.info.players}")
-        if self.game.facts.lists:
-            self.listed = listed([message for _, message, *_ in news])
+        if self.game.facts.reads is not None:
+            self.listed = self.game.facts.reads([message for _, message, *_ in news])
         self._tell(self.actor, news)
 
     def _tell(self, player: int, news: Sequence[Any], *more: str) -> None:
@@ -276,7 +298,7 @@ class TextArenaState:
         lines: list[str] = []
         boards = [place for place, (_, _, *kind) in enumerate(news) if _type(kind) == "GAME_BOARD"]
         for place, (sender, message, *kind) in enumerate(news):
-            if sender == player or only_game and (_type(kind) == "PLAYER_ACTION" or place in boards[:-1]):
+            if sender == player or (only_game and (_type(kind) == "PLAYER_ACTION" or place in boards[:-1])):
                 continue
             lines.append(message if sender < 0 else f"[{names.get(sender, f'Player {sender}')}] {message}")
         self.logs[player].append("\n".join(line.strip("\n") for line in (*lines, *more) if line.strip()))
@@ -369,6 +391,28 @@ def _start(name: str, players: int) -> Exception | None:
     return None
 
 
+def _download(name: str) -> str:
+    """What a game would have to download before it can be played; empty if nothing."""
+    data = NLTK_DATA.get(family(name))
+    if data is None:
+        return ""
+    import nltk
+
+    try:
+        nltk.data.find(f"corpora/{data}")
+    except LookupError:
+        return (
+            f"it reads NLTK's {data!r}, which is not on this machine; `python -m nltk.downloader {data}` downloads it"
+        )
+    return ""
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, SyntaxError) and sys.version_info < (3, 12):
+        return f"its code needs Python 3.12 or newer ({one_line(error)[:200]})"
+    return one_line(error)[:300]
+
+
 def refusal(params: TextArenaParams) -> str:
     """Why a game cannot be had, in one line; empty if it can."""
     name = base_id(params.id)
@@ -379,18 +423,18 @@ def refusal(params: TextArenaParams) -> str:
     known = sorted({base_id(known) for known in ENV_REGISTRY})
     if name not in known:
         return f"TextArena has no game {name!r}{did_you_mean(name, known)}"
-    bad = KNOWN_BAD.get(name) or KNOWN_BAD.get(name.split("-v")[0])
+    bad = KNOWN_BAD.get(family(name)) or _download(name)
     if bad and params.known_bad == "refuse":
-        return f"TextArena's {name} is known not to do: {bad}. 'known_bad: allow' plays it all the same"
+        return f"TextArena's {name} is known not to do: {bad}. 'known_bad: allow' tries it all the same"
     if params.players is None:
         try:
             players = fewest_players(name)
         except Exception as error:  # noqa: BLE001  # whatever a game does not expect
-            return f"TextArena's {name} does not start with 2 to 15 players: {one_line(error)[:300]}"
+            return f"TextArena's {name} does not start with 2 to 15 players: {_why(error)}"
     else:
         players, failed = params.players, _start(name, params.players)
         if failed is not None:
-            return f"TextArena's {name} does not start with {players} players: {one_line(failed)[:300]}"
+            return f"TextArena's {name} does not start with {players} players: {_why(failed)}"
     if params.roles is not None and (len(params.roles) != players or len(set(params.roles)) != players):
         return f"TextArena's {name} is played by {players}; 'roles' names {params.roles}, and needs {players} different names"
     return ""
