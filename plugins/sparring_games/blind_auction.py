@@ -177,7 +177,7 @@ class AuctionState(TextState[BlindAuction]):
         return read
 
     def outcome(self) -> Outcome:
-        worths = [self.worth(player) for player in range(self.info.players)]
+        worths = self.worths()
         ahead = [sum((mine > other) - (mine < other) for other in worths) / (len(worths) - 1) for mine in worths]
         found = Outcome.of_returns(ahead, f"worths {', '.join(map(str, worths))}")
         capital = self.game.params.capital
@@ -185,11 +185,12 @@ class AuctionState(TextState[BlindAuction]):
         detail = {f"worth_{player}": float(worth) for player, worth in enumerate(worths)}
         return Outcome(returns, found.kinds, reason=found.reason, detail=detail)
 
-    def worth(self, player: int) -> int:
-        """Coins left and the items bought, at the player's own values."""
-        bought = [item for item, (buyer, _) in self._sales().items() if buyer == player]
-        gained = sum(self.values[player][item] - self.bids[player][item] for item in bought)
-        return self.game.params.capital + gained
+    def worths(self) -> list[int]:
+        """Of each player: coins left and the items bought, at the player's own values."""
+        worths = [self.game.params.capital] * self.info.players
+        for item, (buyer, price) in self._sales().items():
+            worths[buyer] += self.values[buyer][item] - price
+        return worths
 
     def _sales(self) -> dict[str, tuple[int, int]]:
         """Who buys what at which price; items that nobody buys are left out."""
@@ -217,8 +218,8 @@ class AuctionState(TextState[BlindAuction]):
             f"{item}: {self.info.roles[sales[item][0]]} for {sales[item][1]}" if item in sales else f"{item}: unsold"
             for item in self.game.items
         ]
-        for player in range(self.info.players):
-            self.tell(player, [f"Sold. {'; '.join(told)}. You have {self.worth(player)} in all."])
+        for player, worth in enumerate(self.worths()):
+            self.tell(player, [f"Sold. {'; '.join(told)}. You have {worth} in all."])
 
     def _ask(self) -> str:
         if self._talking:
