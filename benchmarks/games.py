@@ -184,9 +184,11 @@ def openspiel(name: str, text: bool) -> Match:
             chosen = []
             for player in players:
                 if text:
-                    (state.information_state_string if kind.provides_information_state_string else state.observation_string)(
-                        player
-                    )
+                    (
+                        state.information_state_string
+                        if kind.provides_information_state_string
+                        else state.observation_string
+                    )(player)
                 chosen.append(rng.choice(state.legal_actions(player)))
             if state.is_simultaneous_node():
                 state.apply_actions(chosen)
@@ -279,7 +281,9 @@ def main() -> None:
         for arm, results in found.items():
             row[arm] = statistics.median(moves for moves, _ in results)
             row[f"{arm}, matches"] = statistics.median(matches for _, matches in results)
-        row["fastest of the text environments"] = max((arm for arm in TEXT if arm in row), key=lambda arm: float(row[arm]))
+        row["fastest of the text environments"] = max(
+            (arm for arm in TEXT if arm in row), key=lambda arm: float(row[arm])
+        )
         rows.append(row)
         print({key: round(value) if isinstance(value, float) else value for key, value in row.items()}, flush=True)
     save("games", {"arguments": vars(given), "rows": rows})

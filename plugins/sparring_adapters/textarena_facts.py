@@ -55,7 +55,6 @@ _KNOWN: dict[str, Facts] = {
     "Othello": Facts(draws=False, open=True, reads=listed, examples=("3, 3",)),
     "PigDice": Facts(reads=listed),
     "PublicGoodsGame": Facts(draws=False, zero_sum=False),
-    "QuantumTicTacToe": _BOARD,
     "SantoriniBaseFixed": Facts(examples=("N1C2B1C2", "N2C2B1C2", "W1C2B1C2", "W2C2B1C2")),
     "SettlersOfCatan": Facts(examples=("1", "3")),
     "SimpleTak": _LISTED,
@@ -66,13 +65,12 @@ _KNOWN: dict[str, Facts] = {
     "TicTacToe": Facts(draws=False, open=True, reads=listed, turns=9),
     "TruthAndDeception": Facts(examples=("Fact 1", "Fact 2")),
     "TwoDollar": Facts(zero_sum=False, examples=("Propose] $1.00 [", "Accept", "Reject")),
-    "UltimateTicTacToe": _BOARD,
     "UsedCar": Facts(zero_sum=False),
     "UsedCarNegotiation": Facts(zero_sum=False),
     "WildTicTacToe": Facts(draws=False, open=True, reads=listed, turns=9),
 }
 
-_JURY = "a jury of remote models decides it, so it needs a network, an account and their consent to be the same twice"
+_JURY = "a jury of remote models decides it, so it needs a network and an account, and no match is played twice alike"
 _FILES = "its package lacks the files that it reads"
 
 #: Family to reason.
@@ -82,9 +80,11 @@ KNOWN_BAD: dict[str, str] = {
     "Debate": _JURY,
     "KuhnPoker": "betting and calling never move a chip, so that every round pays the ante whatever was bet (TextArena issue 189); "
     "the game 'kuhn_poker' is Kuhn's",
+    "QuantumTicTacToe": "it knows no draw: where fewer than two cells are left, no move is legal and it does not end",
     "ScenarioPlanning": _JURY,
     "ScorableGames": _FILES,
     "Tak": "a road that wins raises a TypeError, so that nobody can win",
+    "UltimateTicTacToe": "once all small boards are closed and one of them is a draw, no move is legal and it does not end",
     "UsedCar": "its environment is not in the package",
     "UsedCarNegotiation": _FILES,
 }

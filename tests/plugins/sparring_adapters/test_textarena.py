@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import random
 import sys
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -102,7 +103,10 @@ def test_every_game_that_is_not_known_to_be_bad_keeps_its_contract(name: str) ->
         game(name).new_state(SeededChance(0))
         return
     played = game(name)
+    began = time.process_time()
     for seed in range(20):
+        if time.process_time() - began > 20:
+            break  # where a random player has to try hundreds of moves before one is accepted, fewer matches do
         state = play(played.new_state(SeededChance(seed)), seed)
         again = played.restore(state.snapshot(), SeededChance(seed))
         assert [again.observe(p) for p in range(played.info.players)] == [
@@ -291,7 +295,9 @@ def test_a_game_that_fails_on_a_move_has_refused_it(monkeypatch: pytest.MonkeyPa
     step = TicTacToeEnv.step
 
     def fragile(self: Any, action: str) -> Any:
-        return step(self, action) if "5" not in action else [][0]
+        if "5" in action:
+            raise IndexError("list index out of range")
+        return step(self, action)
 
     monkeypatch.setattr(TicTacToeEnv, "step", fragile)
     state = game("TicTacToe-v0").new_state(SeededChance(0))
