@@ -1,14 +1,14 @@
 """Claim: fastest of the text environments on each game shared.
 
-Whole matches of players who pick a legal move at random. Ours and TextArena, with its plain ids and with its -raw ones that
-put no text together, are asked each turn what who moves is told; ours lists the legal moves too, TextArena's are read from
-inside its environment, which costs it next to nothing. Beside them what has no text: PettingZoo's arrays, and OpenSpiel's C++ called
-from Python, alone and with the information state (or, where it has none, the observation) as text. TextArena draws from the
-global generators and needs no copies of them here, as its matches are played one after another. Games that bear one name may
-differ a little in rules and length, so moves a second are compared; matches a second are shown. Processor seconds of one thread,
-medians of runs that take turns, after one to warm up.
+Whole matches of players who pick a legal move at random. Ours and TextArena are asked each turn what who moves is told; ours
+lists the legal moves too, TextArena's are read from inside its environment, which costs it next to nothing. Beside them what puts
+no text together: TextArena's -raw ids, which hand out messages that a wrapper has yet to make a text of; PettingZoo's arrays; and
+OpenSpiel's C++ called from Python, alone and with the information state (or, where it has none, the observation) as text.
+TextArena draws from the global generators and needs no copies of them here, as its matches are played one after another. Games
+that bear one name may differ a little in rules and length, so moves a second are compared; matches a second are saved too.
+Processor seconds of one thread, medians of runs that take turns, after one to warm up.
 
-python benchmarks/games.py --seconds 0.5 --runs 5
+python benchmarks/games.py --seconds 0.1 --runs 3
 """
 
 from __future__ import annotations
@@ -203,7 +203,7 @@ def openspiel(name: str, text: bool) -> Match:
 
 # ---- which games ---------------------------------------------------------------------------------------------------------
 
-TEXT = ("ours", "TextArena", "TextArena, raw")  # what the claim is about
+TEXT = ("ours", "TextArena")  # what the claim is about
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,8 +264,8 @@ def measure(match: Match, seconds: float, run: int) -> tuple[float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--games", default=",".join(GAMES))
-    parser.add_argument("--seconds", type=float, default=0.5, help="processor seconds of each run")
-    parser.add_argument("--runs", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=0.1, help="processor seconds of each run")
+    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--adapters", action="store_true", help="TextArena and PettingZoo through the adapters, too")
     given = parser.parse_args()
     rows = []
