@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import copy
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, Self
 
@@ -25,14 +24,22 @@ from sparring.game import Kind
 from sparring.params import did_you_mean
 from sparring_adapters.generators import Generators
 from sparring_adapters.reading import one_line, require_movers, shown
-from sparring_adapters.textarena_facts import KNOWN_BAD, NLTK_DATA, facts_of, family
+from sparring_adapters.textarena_facts import KNOWN_BAD, facts_of, family
+from sparring_adapters.textarena_ids import (
+    bare,
+    base_id,
+    download,
+    explained,
+    fewest_players,
+    puts_brackets,
+    start_error,
+)
 from sparring_adapters.textarena_moves import imagined, unbracketed
 
 MISSING = (
     "games of TextArena need the package textarena, which is not installed: `pip install 'sparring[textarena]'`, in a "
     "working copy `make install-games`"
 )
-_PLAYERS = range(2, 16)  # what TextArena's games are made for
 _TURNS = 200  # where a game names no limit of its own
 _ENDLESS = 1_000_000_000  # illegal moves that TextArena answers by asking again
 _PART = 1000  # a seed is drawn in three parts of this many, so that a tree of the game can still be walked
@@ -102,7 +109,7 @@ class TextArena:
         self.params = params
         self.id = base_id(params.id)
         self.facts = facts_of(self.id)
-        self.brackets = _puts_brackets(self.id) if params.brackets is None else params.brackets
+        self.brackets = puts_brackets(self.id) if params.brackets is None else params.brackets
         self.players = params.players or fewest_players(self.id)
         env, paid = self.begin(Generators(0), 0), params.rewards
         own: int | None = getattr(env.state, "max_turns", None)  # of all players, or of each: games differ
@@ -134,7 +141,7 @@ class TextArena:
     def begin(self, generators: Generators, seed: int) -> Any:
         """TextArena's environment before the first move, without its wrappers."""
         with generators.lent():
-            env = _bare(self.id)
+            env = bare(self.id)
             env.reset(num_players=self.players, seed=seed)
         env.state.__class__ = _watched(type(env.state))
         allowed = self.params.error_allowance
@@ -345,74 +352,6 @@ def _watched(kind: type) -> type:
     return _WATCHED[kind]
 
 
-def base_id(name: str) -> str:
-    """An id without the ending that names wrappers."""
-    return name.removesuffix("-raw").removesuffix("-train")
-
-
-def _spec(name: str) -> Any:
-    from textarena.envs.registration import ENV_REGISTRY
-
-    return ENV_REGISTRY[name]
-
-
-def _bare(name: str) -> Any:
-    """A game's environment without wrappers."""
-    import textarena
-
-    env = textarena.make(name)
-    while isinstance(env, textarena.Wrapper):
-        env = env.env
-    return env
-
-
-def _puts_brackets(name: str) -> bool:
-    return any(wrapper.__name__ == "ActionFormattingWrapper" for wrapper in _spec(name).default_wrappers or ())
-
-
-def fewest_players(name: str) -> int:
-    """The fewest players, two or more, with which a game starts. Raises the game's own error if it starts with none."""
-    for players in _PLAYERS:
-        error = _start(name, players)
-        if error is None:
-            return players
-        if players == _PLAYERS[-1] or not isinstance(error, AssertionError | ValueError):  # else more may do
-            raise error
-    raise AssertionError("the loop returns or raises")
-
-
-def _start(name: str, players: int) -> Exception | None:
-    """What keeps a game from starting with so many players."""
-    try:
-        with Generators(0).lent():
-            _bare(name).reset(num_players=players, seed=0)
-    except Exception as error:  # noqa: BLE001  # whatever a game does not expect
-        return error
-    return None
-
-
-def _download(name: str) -> str:
-    """What a game would have to download before it can be played; empty if nothing."""
-    data = NLTK_DATA.get(family(name))
-    if data is None:
-        return ""
-    import nltk
-
-    try:
-        nltk.data.find(f"corpora/{data}")
-    except LookupError:
-        return (
-            f"it reads NLTK's {data!r}, which is not on this machine; `python -m nltk.downloader {data}` downloads it"
-        )
-    return ""
-
-
-def _why(error: Exception) -> str:
-    if isinstance(error, SyntaxError) and sys.version_info < (3, 12):
-        return f"its code needs Python 3.12 or newer ({one_line(error)[:200]})"
-    return one_line(error)[:300]
-
-
 def refusal(params: TextArenaParams) -> str:
     """Why a game cannot be had, in one line; empty if it can."""
     name = base_id(params.id)
@@ -423,18 +362,18 @@ def refusal(params: TextArenaParams) -> str:
     known = sorted({base_id(known) for known in ENV_REGISTRY})
     if name not in known:
         return f"TextArena has no game {name!r}{did_you_mean(name, known)}"
-    bad = KNOWN_BAD.get(family(name)) or _download(name)
+    bad = KNOWN_BAD.get(family(name)) or download(name)
     if bad and params.known_bad == "refuse":
         return f"TextArena's {name} is known not to do: {bad}. 'known_bad: allow' tries it all the same"
     if params.players is None:
         try:
             players = fewest_players(name)
         except Exception as error:  # noqa: BLE001  # whatever a game does not expect
-            return f"TextArena's {name} does not start with 2 to 15 players: {_why(error)}"
+            return f"TextArena's {name} does not start with 2 to 15 players: {explained(error)}"
     else:
-        players, failed = params.players, _start(name, params.players)
+        players, failed = params.players, start_error(name, params.players)
         if failed is not None:
-            return f"TextArena's {name} does not start with {players} players: {_why(failed)}"
+            return f"TextArena's {name} does not start with {players} players: {explained(failed)}"
     if params.roles is not None and (len(params.roles) != players or len(set(params.roles)) != players):
         return f"TextArena's {name} is played by {players}; 'roles' names {params.roles}, and needs {players} different names"
     return ""

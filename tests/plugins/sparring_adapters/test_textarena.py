@@ -17,8 +17,9 @@ from pydantic import ValidationError
 from sparring import GameError, SeededChance, State, random_action
 from sparring.testing import check_game, make
 from sparring_adapters.generators import Generators
-from sparring_adapters.textarena import MISSING, TextArena, TextArenaParams, base_id
+from sparring_adapters.textarena import MISSING, TextArena, TextArenaParams
 from sparring_adapters.textarena_facts import KNOWN_BAD, NLTK_DATA, family
+from sparring_adapters.textarena_ids import base_id
 from sparring_cli import main
 
 textarena = pytest.importorskip("textarena", reason="games of TextArena need it: make install-games")
