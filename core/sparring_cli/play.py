@@ -90,7 +90,12 @@ def play(
     game_sets = tuple(f"play.0.game.{item}" for item in sets)
     recipe = load_recipe(source, host.registry, sets=(*game_sets, *model))
     trainer = assemble(recipe)
-    entry = next((e for e in trainer.entries if e.game is not None and e.game.info.name == game), None)
+    asked = (  # a game of another collection has its own name there, and may be asked for by either
+        entry
+        for section, entry in zip(recipe.play, trainer.entries, strict=True)
+        if section.game is not None and entry.game is not None and game in (section.game.use, entry.game.info.name)
+    )
+    entry = next(asked, None)
     if entry is None or entry.game is None:
         raise click.UsageError(f"{against} does not play {game}; it plays {', '.join(e.name for e in trainer.entries)}")
     roles = entry.game.info.roles

@@ -77,7 +77,7 @@ class BlindAuction:
 
     def listed(self, bids: Mapping[str, int]) -> str:
         """``"A 120, C 80"``, in the items' order."""
-        return ", ".join(f"{item} {bids[item]}" for item in self.items if item in bids) or "no bid"
+        return ", ".join([f"{item} {bids[item]}" for item in self.items if item in bids]) or "no bid"
 
     def read_bids(self, text: str) -> dict[str, int] | str:
         """Bids by item, without those of nothing, or what is wrong with them."""
@@ -86,10 +86,9 @@ class BlindAuction:
             return {}
         bids: dict[str, int] = {}
         for part in _JOIN.split(said):
-            plain, other = _BID.fullmatch(part), _BID_FOR.fullmatch(part)
-            if plain:
+            if plain := _BID.fullmatch(part):
                 item, amount = plain[1].upper(), int(plain[2])
-            elif other:
+            elif other := _BID_FOR.fullmatch(part):
                 item, amount = other[2].upper(), int(other[1])
             else:
                 return f"{shown(part)} is no bid such as 'A 120'; to bid for nothing say 'no bid'"
@@ -131,9 +130,10 @@ class AuctionState(TextState[BlindAuction]):
             "bid once, at the same time; the highest bid buys the item and is paid, equal highest bids buy nothing. "
             f"Items are worth about the same to all. {goal}"
         )
+        acting, question = self.to_act(), self._ask()
         for player in range(params.players):
             mine = f"You are {self.info.roles[player]}. To you they are worth {game.listed(self.values[player])}."
-            self.tell(player, [rules, mine, *([self._ask()] if player in self.to_act() else [])])
+            self.tell(player, [rules, mine, question if player in acting else ""])
 
     @property
     def _talking(self) -> bool:
@@ -171,13 +171,13 @@ class AuctionState(TextState[BlindAuction]):
             return {player: move}
         bids = {player: self.game.read_bids(text) for player, text in moves.items()}
         read = {p: Move(None, b) if isinstance(b, str) else Move(self.game.listed(b)) for p, b in bids.items()}
-        fine = [bids[player] for player in self.to_act()]
-        if all(move.legal for move in read.values()):
-            self._sell([b for b in fine if not isinstance(b, str)])
+        fine = [bid for _, bid in sorted(bids.items()) if not isinstance(bid, str)]
+        if len(fine) == len(read):
+            self._sell(fine)
         return read
 
     def outcome(self) -> Outcome:
-        worths = [self.worth(player) for player in range(self.info.players)]
+        worths = self.worths()
         ahead = [sum((mine > other) - (mine < other) for other in worths) / (len(worths) - 1) for mine in worths]
         found = Outcome.of_returns(ahead, f"worths {', '.join(map(str, worths))}")
         capital = self.game.params.capital
@@ -185,11 +185,12 @@ class AuctionState(TextState[BlindAuction]):
         detail = {f"worth_{player}": float(worth) for player, worth in enumerate(worths)}
         return Outcome(returns, found.kinds, reason=found.reason, detail=detail)
 
-    def worth(self, player: int) -> int:
-        """Coins left and the items bought, at the player's own values."""
-        bought = [item for item, (buyer, _) in self._sales().items() if buyer == player]
-        gained = sum(self.values[player][item] - self.bids[player][item] for item in bought)
-        return self.game.params.capital + gained
+    def worths(self) -> list[int]:
+        """Of each player: coins left and the items bought, at the player's own values."""
+        worths = [self.game.params.capital] * self.info.players
+        for item, (buyer, price) in self._sales().items():
+            worths[buyer] += self.values[buyer][item] - price
+        return worths
 
     def _sales(self) -> dict[str, tuple[int, int]]:
         """Who buys what at which price; items that nobody buys are left out."""
@@ -203,8 +204,9 @@ class AuctionState(TextState[BlindAuction]):
 
     def _say(self, player: int, text: str) -> None:
         self.said += 1
+        acting, question = self.to_act(), [self._ask()]
         for other in range(self.info.players):
-            asked = [self._ask()] if other in self.to_act() else []
+            asked = question if other in acting else []
             if other != player:
                 self.tell(other, [f"{self.info.roles[player]}: {text}", *asked])
             elif asked:  # it spoke last and bids next
@@ -217,8 +219,8 @@ class AuctionState(TextState[BlindAuction]):
             f"{item}: {self.info.roles[sales[item][0]]} for {sales[item][1]}" if item in sales else f"{item}: unsold"
             for item in self.game.items
         ]
-        for player in range(self.info.players):
-            self.tell(player, [f"Sold. {'; '.join(told)}. You have {self.worth(player)} in all."])
+        for player, worth in enumerate(self.worths()):
+            self.tell(player, [f"Sold. {'; '.join(told)}. You have {worth} in all."])
 
     def _ask(self) -> str:
         if self._talking:

@@ -58,12 +58,12 @@ class ConnectFour:
 
 
 class ConnectState(TextState[ConnectFour]):
-    kept = ("moves", "stacks", "won")
+    kept = ("moves", "rows", "won")
 
     def __init__(self, game: ConnectFour, chance: Chance) -> None:
         super().__init__(game, chance)
         self.moves = 0
-        self.stacks = ["" for _ in game.columns]  # discs of each column, from the bottom
+        self.rows = [["."] * len(game.columns) for _ in range(game.params.rows)]  # from the top; a dot is a free place
         self.won = False  # by who moved last
 
     def to_act(self) -> tuple[int, ...]:
@@ -72,9 +72,7 @@ class ConnectState(TextState[ConnectFour]):
     def legal_actions(self, player: int) -> list[str]:
         if player not in self.to_act():
             return []
-        return [
-            c for c, stack in zip(self.game.columns, self.stacks, strict=True) if len(stack) < self.game.params.rows
-        ]
+        return [column for column, disc in zip(self.game.columns, self.rows[0], strict=True) if disc == "."]
 
     def apply(self, moves: Mapping[int, str]) -> dict[int, Move]:
         read = read_moves(self, {player: bare(text).removeprefix("column ") for player, text in moves.items()})
@@ -83,9 +81,10 @@ class ConnectState(TextState[ConnectFour]):
         if action is None:
             return read
         other, column = 1 - actor, int(action) - 1
-        self.stacks[column] += "XO"[actor]
+        row = max(r for r, places in enumerate(self.rows) if places[column] == ".")
+        self.rows[row][column] = "XO"[actor]
         self.moves += 1
-        self.won = self._in_row(column, len(self.stacks[column]) - 1)
+        self.won = self._in_row(column, row)
         told = f"{'XO'[actor]} drops into {action}."
         if self.to_act():
             self.tell(other, [told, self.board(), self.ask()])
@@ -103,27 +102,21 @@ class ConnectState(TextState[ConnectFour]):
 
     def board(self) -> str:
         """The board from the top, a dot for a free place, and the columns' numbers below."""
-        rows = [[self._disc(c, r) for c in range(len(self.stacks))] for r in reversed(range(self.game.params.rows))]
-        return "\n".join(" ".join(row) for row in [*rows, self.game.columns])
+        return "\n".join([" ".join(row) for row in (*self.rows, self.game.columns)])
 
     def ask(self) -> str:
         return f"Say {one_of(self.legal_actions(self.to_act()[0]))}."
 
-    def _disc(self, column: int, row: int) -> str:
-        """What is at a place: X, O, or a dot also beyond the board."""
-        inside = 0 <= column < len(self.stacks) and 0 <= row < len(self.stacks[column])
-        return self.stacks[column][row] if inside else "."
-
     def _in_row(self, column: int, row: int) -> bool:
         """Whether the disc at this place makes enough of its kind in some direction."""
-        mark = self._disc(column, row)
-        for across, up in _DIRECTIONS:
+        rows, mark, wanted = self.rows, self.rows[row][column], self.game.params.in_row
+        height, width = len(rows), len(rows[0])
+        for across, down in _DIRECTIONS:
             count = 1
             for sign in (1, -1):
-                step = 1
-                while self._disc(column + sign * step * across, row + sign * step * up) == mark:
-                    step += 1
-                count += step - 1
-            if count >= self.game.params.in_row:
+                c, r = column + sign * across, row + sign * down
+                while 0 <= c < width and 0 <= r < height and rows[r][c] == mark:
+                    count, c, r = count + 1, c + sign * across, r + sign * down
+            if count >= wanted:
                 return True
         return False

@@ -121,7 +121,7 @@ class SimpleNegotiation:
     def listed(self, amounts: Sequence[int], *, all_of_them: bool = False) -> str:
         """``"2 wheat, 1 ore"``; without those of which there is none, unless ``all_of_them``."""
         pairs = zip(amounts, self.names, strict=True)
-        return ", ".join(f"{amount} {name}" for amount, name in pairs if amount or all_of_them)
+        return ", ".join([f"{amount} {name}" for amount, name in pairs if amount or all_of_them])
 
     def read_offer(self, text: str) -> tuple[Amounts, Amounts] | str:
         """What an offer gives and what it wants, or what is wrong with it."""
@@ -248,8 +248,7 @@ class NegotiationState(TextState[SimpleNegotiation]):
     def _do(self, player: int, action: str, offer: list[Amounts] | None) -> None:
         words, other = self.game.words, 1 - player
         if action == "accept" and self.offer is not None:
-            give, want = self.offer
-            for i, (given, wanted) in enumerate(zip(give, want, strict=True)):
+            for i, (given, wanted) in enumerate(zip(*self.offer, strict=True)):
                 self.holdings[other][i] += wanted - given
                 self.holdings[player][i] += given - wanted
         self.offer = offer
@@ -257,7 +256,8 @@ class NegotiationState(TextState[SimpleNegotiation]):
         if offer is None:
             news = words.said[action]
         else:
-            news = words.offered.format(give=self.game.listed(offer[0]), want=self.game.listed(offer[1]))
+            give, want = action.removeprefix("offer: ").split(" -> ")
+            news = words.offered.format(give=give, want=want)
         if self.to_act():
             self.tell(other, [news, self._ask(other)])
         else:

@@ -50,7 +50,7 @@ def test_the_highest_bid_buys_and_pays(
 ) -> None:
     state = sell(*bids)
     assert not state.to_act()
-    assert (state.worth(0), state.worth(1)) == worths
+    assert tuple(state.worths()) == worths
     assert state.outcome().returns == returns
     surplus = sell(*bids, utility="surplus").outcome()
     assert surplus.returns == pytest.approx([(worth - 1000) / 1000 for worth in worths])
