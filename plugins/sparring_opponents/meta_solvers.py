@@ -118,6 +118,7 @@ def solve(solver: MetaSolver, payoffs: Payoffs, delta: float | None) -> list[flo
     if solver not in BLIND and np.isnan(payoffs).any():
         missing = [(int(i), int(j)) for i, j in np.argwhere(np.isnan(payoffs)) if i > j]
         raise ValueError(f"{solver} reads payoffs, and there are cells that nobody has played: {missing}")
-    if solver == "delta_uniform" and delta is not None:
-        return delta_uniform(payoffs, delta).tolist()
-    return SOLVERS[solver](payoffs).tolist()
+    weights = (
+        delta_uniform(payoffs, delta) if solver == "delta_uniform" and delta is not None else SOLVERS[solver](payoffs)
+    )
+    return [float(weight) for weight in weights]
