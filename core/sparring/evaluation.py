@@ -40,10 +40,14 @@ class Evaluation:
 
     def setting(self, game: Game) -> tuple[RoleScheme, Sampling]:
         """Scheme and sampling of the entry that trains this game, or of the first one that plays any."""
+        entry = self._entry(game)
+        return entry.scheme, entry.sampling
+
+    def _entry(self, game: Game) -> Entry:
         playing = [entry for entry in self.entries if entry.game is not None]
         mine = [entry for entry in playing if entry.game and entry.game.info.name == game.info.name]
         for entry in [*mine, *playing]:
-            return entry.scheme, entry.sampling
+            return entry
         raise SparringError(f"an evaluator plays {game.info.name}, but no entry of `play:` says by which scheme")
 
     def conversation(self, policy: str, role: str, system: str = "") -> Conversation:
@@ -71,12 +75,12 @@ class Evaluation:
         return [done[i * n : (i + 1) * n] for i in range(len(contexts))]
 
     def play(self, game: Game, holders: Sequence[Mapping[str, Held]], tag: str) -> list[Episode]:
-        """One episode for each way of holding the roles; nothing is trained. Failed ones raise."""
-        scheme, sampling = self.setting(game)
+        """One episode for each way of holding the roles; others are held as in the recipe. Nothing is trained; failed ones raise."""
+        entry = self._entry(game)
+        judges = dict.fromkeys(["outcome", *entry.judges], _NoReward())
+        key = (self.seed, "eval", tag, self.step)
         plans = [
-            EpisodePlan(
-                i, 0, game, scheme, held, {"outcome": _NoReward()}, sampling, i, (self.seed, "eval", tag, self.step)
-            )
+            EpisodePlan(i, 0, game, entry.scheme, {**entry.roles, **held}, judges, entry.sampling, i, key)
             for i, held in enumerate(holders)
         ]
         return self._played(plans, tag)
@@ -118,4 +122,4 @@ class _NoReward:
     """Stands where a scheme asks for a judge: evaluations read outcomes, not rewards."""
 
     def judge(self, items: Sequence[Mapping[str, Any]]) -> Sequence[Verdict]:
-        return [Verdict(tuple(0.0 for _ in item["info"].roles)) for item in items]
+        return [Verdict((0.0,) * (len(item["info"].roles) if "info" in item else 1)) for item in items]

@@ -65,6 +65,7 @@ class Table(Protocol):
         *,
         n: int = 1,
         state: State | None = None,
+        player: int | None = None,
         write: Callable[[str], str] = str,
         tag: str = "",
         **sampling: Any,
@@ -72,7 +73,8 @@ class Table(Protocol):
         """``n`` answers of a role. One extends the conversation; several each stand in a fork of it.
 
         A role that a policy holds samples, with the recipe's sampling or with the fields of `Sampling` given here. A role
-        that a player holds is asked for a move on ``state``; ``write`` makes an answer of the move.
+        that a player holds is asked for a move on ``state``; ``write`` makes an answer of the move. It moves for the game's
+        player of its name, or for ``player``.
         """
         ...
 

@@ -159,6 +159,7 @@ class EpisodeTable:
         *,
         n: int = 1,
         state: State | None = None,
+        player: int | None = None,
         write: Callable[[str], str] = str,
         tag: str = "",
         **sampling: Any,
@@ -176,12 +177,10 @@ class EpisodeTable:
                 ]
             if state is None:
                 raise SparringError(f"role {role!r} is held by the player {held.name!r}, which needs a state to act on")
-            player = self.game.info.roles.index(role)
+            mover = self.game.info.roles.index(role) if player is None else player
             texts = [
                 write(
-                    held.player.act(
-                        player, state, SeededChance(*self._plan.key, "player", self._plan.number, number, i)
-                    )
+                    held.player.act(mover, state, SeededChance(*self._plan.key, "player", self._plan.number, number, i))
                 )
                 for i in range(n)
             ]

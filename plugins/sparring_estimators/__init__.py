@@ -16,6 +16,7 @@ def sparring_register_advantage_estimators(register: Register[AdvantageEstimator
     )
     from sparring_estimators.role_conditioned import RoleConditioned, RoleConditionedParams
     from sparring_estimators.stage_switch import StageSwitch, StageSwitchParams
+    from sparring_estimators.three_stage import ThreeStage, ThreeStageParams
     from sparring_estimators.turn_level import TurnLevel, TurnLevelParams
 
     register("role_conditioned", RoleConditioned, RoleConditionedParams, paper="arXiv:2506.24119")
@@ -25,4 +26,5 @@ def sparring_register_advantage_estimators(register: Register[AdvantageEstimator
     register("reinforce_pp_baseline", ReinforcePPBaseline, ReinforcePPBaselineParams, paper="arXiv:2501.03262")
     register("turn_level", TurnLevel, TurnLevelParams, paper="arXiv:2510.15414")
     register("stage_switch", StageSwitch, StageSwitchParams, paper="arXiv:2509.25541")
+    register("three_stage", ThreeStage, ThreeStageParams)
     register("plain", Plain, PlainParams)

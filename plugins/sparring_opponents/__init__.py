@@ -10,8 +10,10 @@ def sparring_register_opponent_samplers(register: Register[OpponentSampler]) -> 
     from sparring_opponents.exploiter import Exploiter, ExploiterParams
     from sparring_opponents.fixed import Fixed, FixedParams
     from sparring_opponents.geometric_mixture import GeometricMixture, GeometricMixtureParams
+    from sparring_opponents.population import Population, PopulationParams
     from sparring_opponents.prioritized import Prioritized, PrioritizedParams
     from sparring_opponents.psro import Psro, PsroParams
+    from sparring_opponents.rating_matched import RatingMatched, RatingMatchedParams
     from sparring_opponents.uniform_pool import UniformPool, UniformPoolParams
 
     register("current", Current, CurrentParams)
@@ -19,6 +21,8 @@ def sparring_register_opponent_samplers(register: Register[OpponentSampler]) -> 
     register("exploiter", Exploiter, ExploiterParams)
     register("fixed", Fixed, FixedParams)
     register("geometric_mixture", GeometricMixture, GeometricMixtureParams, paper="arXiv:2312.00886")
+    register("population", Population, PopulationParams, paper="arXiv:2505.04317")
     register("prioritized", Prioritized, PrioritizedParams)
     register("psro", Psro, PsroParams, paper="arXiv:1711.00832")
+    register("rating_matched", RatingMatched, RatingMatchedParams)
     register("uniform_pool", UniformPool, UniformPoolParams)

@@ -60,6 +60,9 @@ class TurnBasedParams(Params):
         None, ge=1, description="Turns after which a match is cut off; None: the game's own limit."
     )
     judge: str = Field("outcome", description="The judge, from the recipe's judges, that makes rewards of the outcome.")
+    turn_judges: list[str] = Field(
+        [], description="Judges that are asked about every turn; what each says is a reward part with its name."
+    )
 
 
 @dataclass(slots=True)
@@ -100,6 +103,13 @@ class TurnBased:
         pattern = _BOX if self.params.answer == "boxed" else _BRACKETS
         found = pattern.findall(answer)
         return found[-1].strip() if found else answer.strip()
+
+    def formatted(self, answer: str) -> bool:
+        """Whether a public answer has a move where it should stand."""
+        if self.params.answer == "whole":
+            return bool(answer.strip())
+        found = (_BOX if self.params.answer == "boxed" else _BRACKETS).findall(answer)
+        return bool(found and found[-1].strip())
 
     def seat(self, player: int, role: str, conversation: Conversation) -> Seat:
         return Seat(player, role, conversation)
@@ -148,9 +158,9 @@ class TurnBased:
                 outcome = Outcome.truncated(info, f"no end after {limit} turns")
                 break
             if len(players) == 1:  # awaited as it is: a task for each turn costs as much as the game does
-                answers = [await self._ask(table, seats[players[0]], state)]
+                answers = [await self.ask(table, seats[players[0]], state)]
             else:
-                answers = await asyncio.gather(*(self._ask(table, seats[p], state) for p in players))
+                answers = await asyncio.gather(*(self.ask(table, seats[p], state) for p in players))
             outcome, texts = await self._agree(
                 table, info, state, seats, dict(zip(players, answers, strict=True)), last
             )
@@ -177,7 +187,8 @@ class TurnBased:
         for player, turn in last.items():
             table.reward(turn, self.params.judge, verdict.values[player])
 
-    async def _ask(self, table: Table, seat: Seat, state: State) -> Turn:
+    async def ask(self, table: Table, seat: Seat, state: State) -> Turn:
+        """Tell a seat what is new, and have it answer."""
         fresh = None
         if self.params.context != "full":
             fresh = table.conversation(seat.role, system=self.params.system, like=seat.conversation)
@@ -211,6 +222,7 @@ class TurnBased:
             for p, turn in answers.items():
                 # In a simultaneous turn only the offender's answer is illegal; the others are asked again with their answers kept.
                 table.label(turn, legal=p not in wrong)
+            await self._pay_turns(table, list(answers.values()))
             if not wrong:
                 return None, {p: move.action or "" for p, move in read.items()}
             if attempt == self.params.retries:
@@ -220,3 +232,13 @@ class TurnBased:
                 seats[p].conversation.say(f"Illegal move: {move.reason}")
                 answers[p] = await self.speak(table, seats[p], state)
         raise AssertionError("the loop returns")
+
+    async def _pay_turns(self, table: Table, turns: Sequence[Turn]) -> None:
+        """Ask the turn judges about those that they have not been asked about."""
+        for name in self.params.turn_judges:
+            new = [turn for turn in turns if name not in turn.rewards]
+            verdicts = await asyncio.gather(
+                *(table.judge(name, legal=turn.labels["legal"], formatted=self.formatted(turn.public)) for turn in new)
+            )
+            for turn, verdict in zip(new, verdicts, strict=True):
+                table.reward(turn, name, verdict.values[0])

@@ -29,6 +29,10 @@ SAMPLERS = [
     "{use: prioritized, every: 2, size: 2}",
     "{use: delayed, every: 2}",
     "{use: uniform_pool, every: 2, size: 2}",
+    "{use: rating_matched, every: 2, size: 2, self_play: 0.2}",
+    "{use: psro, every: 1, size: 3, matches: 4}",
+    # A member every other step: the win rate of two steps is there, and the second is after the most steps.
+    "{use: population, solver: fsp, window: 2, least_steps: 1, most_steps: 1, size: 3}",
 ]
 
 

@@ -109,7 +109,9 @@ def choice(kind: Any, name: str, **given: Any) -> Choice[Any]:
 def evaluated(game: Choice[Any], policy: str, *, seed: int = 0, **given: Any) -> dict[str, float]:
     chat = MessageChat()
     hall = Hall(NeverAsked(), {"main": chat}, "main")  # type: ignore[arg-type, dict-item]
-    entry: Any = SimpleNamespace(game=game.make(), scheme=TurnBased(TurnBasedParams()), sampling=Sampling())
+    entry: Any = SimpleNamespace(
+        game=game.make(), scheme=TurnBased(TurnBasedParams()), sampling=Sampling(), judges={}, roles={}
+    )
     run = Seated(0, seed, hall, ["main"], [entry], Pool(hall.generator))
     run.who = Held.by(policy, choice("player", policy).make(), game.make())
     params = BestResponseParams.model_construct(

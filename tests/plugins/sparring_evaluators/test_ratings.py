@@ -64,7 +64,9 @@ def test_players_of_known_strength_come_out_in_their_order() -> None:
     chat = MessageChat()
     game: Any = TicTacToe(registry.get("game", "tic_tac_toe").params())  # type: ignore[operator]
     hall = Hall(NeverAsked(), {"main": chat}, "main")  # type: ignore[arg-type, dict-item]
-    entry: Any = SimpleNamespace(game=game, scheme=TurnBased(TurnBasedParams()), sampling=Sampling())
+    entry: Any = SimpleNamespace(
+        game=game, scheme=TurnBased(TurnBasedParams()), sampling=Sampling(), judges={}, roles={}
+    )
     run = Evaluation(0, 0, hall, ["main"], [entry], Pool(hall.generator))
 
     def choice(kind: str, name: str) -> Any:

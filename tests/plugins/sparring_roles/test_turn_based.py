@@ -123,6 +123,59 @@ def test_answer_formats(answer: str, say: str) -> None:
     assert all(episode.facts["offender"] is None for episode in episodes)
 
 
+class Conduct:
+    """Pays 10 for the format and 1 for a legal move, and says how often it was asked."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def judge(self, items: Sequence[Any]) -> list[Verdict]:
+        self.asked += len(items)
+        return [Verdict((10.0 * item["formatted"] + item["legal"],)) for item in items]
+
+
+def test_turn_judges_are_asked_once_about_every_turn_retried_ones_too() -> None:
+    chat, judge = MessageChat(), Conduct()
+
+    def say(text: str, key: int) -> str:
+        if "Illegal move" in text:
+            return f"[{random_word(text, key)}]"
+        return ("raise", "[raise]")[key % 2]
+
+    scheme = TurnBased(TurnBasedParams(answer="brackets", retries=1, turn_judges=["conduct"]))
+    hall = Hall(Scripted(chat, say), {"main": chat}, "main")  # type: ignore[arg-type, dict-item]
+    held = {role: Held("main", 0, trained=True) for role in KUHN.info.roles}
+    judges = {"outcome": Paid(), "conduct": judge}
+    plans = [EpisodePlan(n, 0, KUHN, scheme, held, judges, Sampling(), n, (0,)) for n in range(20)]
+    turns = [turn for episode in hall.play(plans, 1) for turn in episode.turns]
+    assert judge.asked == len(turns)
+    assert {turn.rewards["conduct"] for turn in turns} == {0.0, 10.0, 11.0}
+    for turn in turns:
+        assert turn.rewards["conduct"] == 10 * ("[" in turn.text) + bool(turn.labels["legal"])
+
+
+def test_in_a_simultaneous_turn_a_kept_answer_is_paid_once() -> None:
+    chat, judge = MessageChat(), Conduct()
+    first: list[int] = []
+
+    def say(text: str, key: int) -> str:
+        if "Illegal" in text or not first or first[0] == key:
+            first[:] = first or [key]
+            return "rock" if "Illegal" in text else "well"
+        return "paper"
+
+    scheme = TurnBased(TurnBasedParams(retries=1, turn_judges=["conduct"]))
+    game = MatrixGame(MatrixGameParams())
+    hall = Hall(Scripted(chat, say), {"main": chat}, "main")  # type: ignore[arg-type, dict-item]
+    held = {role: Held("main", 0, trained=True) for role in game.info.roles}
+    plan = EpisodePlan(0, 0, game, scheme, held, {"outcome": Paid(), "conduct": judge}, Sampling(), 0, (0,))
+    (episode,) = hall.play([plan], 1)
+    assert not episode.error
+    assert sorted((turn.text, turn.rewards["conduct"]) for turn in episode.turns) == [
+        ("paper", 11.0), ("rock", 11.0), ("well", 10.0),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("context", ["first_last", "last"])
 def test_a_rewritten_context_makes_rows_of_one_trajectory(context: str) -> None:
     episodes, _, _ = play(KuhnPoker(KuhnPokerParams(rounds=3)), random_word, episodes=5, context=context)
