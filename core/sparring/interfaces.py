@@ -313,8 +313,10 @@ class Completion:
 class Generator(Protocol):
     """Samples and scores tokens.
 
-    It may have ``seconds``, a mapping from what it does to the seconds that took since its beginning, for `sparring profile`,
-    and ``memory_bytes()``, the most it takes beside the weights, for the memory plan.
+    It may have ``seconds``, a mapping from what it does to the seconds that took since its beginning, for `sparring profile`;
+    ``memory_bytes()``, the most it takes beside the weights, for the memory plan; and ``max_length``, the most tokens of a
+    prompt with its answer, where that is less than a model reads (None: no less). Samples must not depend on what is asked for
+    together. What it raises stops the run, after the last whole step is saved.
     """
 
     def publish(self, policy: str, loaded: LoadedModel) -> None:

@@ -428,7 +428,7 @@ class Trainer:
 
     def _components(self) -> Iterator[tuple[str, Stateful]]:
         """Components with memory, each under a name that the recipe decides."""
-        parts: list[tuple[str, object]] = [("opponents", self.opponents)]
+        parts: list[tuple[str, object]] = [("opponents", self.opponents), ("generator", self.generator)]
         seen: set[int] = set()
         for entry in self.entries:
             candidates: list[tuple[str, object]] = [

@@ -37,6 +37,7 @@ class VllmGenerator:
         self._inside: str | None = None  # whose weights are in the engine, as they were published last
         self._asleep = False
         self.seconds: dict[str, float] = defaultdict(float)
+        self.max_length = params.max_length
 
     # ---- weights ---------------------------------------------------------------------------------------------------------
 

@@ -10,18 +10,18 @@ import json
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 from sparring.chance import Chance, SeededChance, key_of
 from sparring.errors import GameError
-from sparring.game import Game, Kind, Move, Outcome, State, random_action
+from sparring.game import Game, Move, Outcome, State, random_action
 from sparring.tree import Event, walk
+from sparring_contracts.outcomes import TOLERANCE, fault
 
 T = TypeVar("T")
 Write = Callable[[State, int, Chance], str]
 
 _NONSENSE = "\u2603 is no move of any game"
-_TOLERANCE = 1e-9  # of returns and probabilities, which are sums of a few floats
 
 
 def check_game(game: Game, *, episodes: int = 200, seed: int = 0, write: Write | None = None) -> None:
@@ -183,24 +183,11 @@ class _Episode:
         return copies
 
     def _outcome(self, state: State) -> Outcome:
-        outcome, info = state.outcome(), self.info
-        returns, (low, high) = outcome.returns, info.bounds
+        outcome = state.outcome()
         self.equal(state.outcome(), outcome, "asked twice, the outcome differs")
-        self.require(
-            len(returns) == len(outcome.kinds) == info.players,
-            f"the outcome is not of {info.players} players: {outcome}",
-        )
-        self.require(
-            all(low - _TOLERANCE <= value <= high + _TOLERANCE for value in returns),
-            f"returns {returns} are not within bounds {info.bounds}",
-        )
-        self.require(set(outcome.kinds) <= set(get_args(Kind)), f"unknown kinds of outcome: {outcome.kinds}")
+        wrong = fault(self.info, outcome)
+        self.require(not wrong, wrong)
         self.require("illegal" not in outcome.kinds, f"only legal moves were made, yet the outcome is {outcome}")
-        total = {"zero": 0.0, "constant": info.total}.get(info.utility)
-        if total is not None:
-            self.require(abs(sum(returns) - total) <= _TOLERANCE, f"returns {returns} do not sum to {total:g}")
-        if info.utility == "identical":
-            self.require(max(returns) - min(returns) <= _TOLERANCE, f"returns {returns} are declared identical")
         return outcome
 
     def _same_knowledge(self, view: _View) -> None:
@@ -319,7 +306,7 @@ class _Beside:
             if not other.is_terminal() or player is not None:
                 raise GameError(f"{where}: only {'ours' if player is None else self.twin.game} has ended")
             returns = state.outcome().returns
-            if any(abs(a - b) > _TOLERANCE for a, b in zip(returns, other.returns(), strict=True)):
+            if any(abs(a - b) > TOLERANCE for a, b in zip(returns, other.returns(), strict=True)):
                 raise GameError(f"{where}: returns {returns}, in {self.twin.game} {other.returns()}")
             return
         if player != other.current_player():
@@ -358,7 +345,7 @@ class _Beside:
                 raise GameError(f"{where}: {event.text!r} is drawn by chance in only one of the two games")
             if event.player is None:
                 outcomes = dict(other.chance_outcomes())
-                if abs(outcomes.get(number, 0.0) - event.probability) > _TOLERANCE:
+                if abs(outcomes.get(number, 0.0) - event.probability) > TOLERANCE:
                     raise GameError(
                         f"{where}: chance draws {event.text!r} with probability {event.probability:g}, "
                         f"in {self.twin.game} with {outcomes.get(number, 0.0):g}"
