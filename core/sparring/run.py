@@ -22,6 +22,7 @@ from sparring.recipe import Recipe, resolved
 from sparring.run_folder import RunFolder, write_text_atomically
 from sparring.trainer import Trainer
 from sparring_memory import plan as memory
+from sparring_memory.versions import version_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,9 @@ class Run:
             write_text_atomically(self.folder.resolved, whole)
         self.trainer: Trainer = assemble(self.recipe)
         learners = {name: learner.loaded for name, learner in self.trainer.learners.items()}
-        self.memory = memory.plan(learners, self.trainer.generator, self.recipe.train.token_budget)
+        sits = self.trainer.generator, self.trainer.opponents, [evaluator for evaluator, _ in self.trainer.evaluators]
+        versions = version_bytes(learners, *sits, self.recipe.train.steps)
+        self.memory = memory.plan(learners, sits[0], self.recipe.train.token_budget, versions=versions)
         self.memory.require_room()
         # Models and libraries stay for good; looking through them at every collection would cost more than playing does.
         gc.collect()

@@ -58,10 +58,13 @@ class MemoryPlan:
         )
 
 
-def plan(learners: Mapping[str, LoadedModel], generator: Generator, token_budget: int) -> MemoryPlan:
+def plan(
+    learners: Mapping[str, LoadedModel], generator: Generator, token_budget: int, *, versions: int = 0
+) -> MemoryPlan:
     """What is still to come once models are loaded: for ``learners``, the trained policies, and the generator.
 
-    A generator may tell what it takes at most by ``memory_bytes() -> int``. Past versions kept for opponents are not counted.
+    A generator may tell what it takes at most by ``memory_bytes() -> int``. ``versions``: bytes of those still to be kept for
+    opponents and evaluators, see `sparring_memory.versions`.
     """
     trained = sum(p.numel() * p.element_size() for m in learners.values() for p in trained_parameters(m).values())
     kept = max((activation_bytes(loaded) for loaded in learners.values()), default=0.0)
@@ -70,6 +73,10 @@ def plan(learners: Mapping[str, LoadedModel], generator: Generator, token_budget
         Need("AdamW's moments", 2 * trained, "policies.*.adapter trains less"),
         Need("activations", int(kept * token_budget), f"lower train.token_budget ({token_budget})"),
     ]
+    if versions:
+        needs.append(
+            Need("past versions", versions, "lower the size of opponents; policies.*.adapter keeps less of each")
+        )
     if tell := getattr(generator, "memory_bytes", None):
         needs.append(Need("keys and values", tell(), "lower the generator's kv_gib"))
     device = next((loaded.model.device for loaded in learners.values()), torch.device("cpu"))

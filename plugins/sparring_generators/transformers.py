@@ -62,6 +62,10 @@ class TransformersGenerator:
         packed = sum(packed_bytes(known.loaded) for known in self._policies.values()) if self._params.pack else 0
         return int(len(self._policies) * self._params.kv_gib * 2**30) + packed
 
+    def version_bytes(self, loaded: LoadedModel) -> int:
+        """Of one more set of weights that is published: their packed copy."""
+        return packed_bytes(loaded) if self._params.pack else 0
+
     def withdraw(self, policy: str) -> None:
         del self._policies[policy]
 

@@ -10,11 +10,12 @@ import json
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from sparring.chance import Chance, SeededChance, key_of
-from sparring.errors import GameError
+from sparring.errors import GameError, SparringError
 from sparring.game import Game, Move, Outcome, State, random_action
+from sparring.testing.declared import check_declared
 from sparring.tree import Event, walk
 from sparring_contracts.outcomes import TOLERANCE, fault
 
@@ -24,7 +25,9 @@ Write = Callable[[State, int, Chance], str]
 _NONSENSE = "\u2603 is no move of any game"
 
 
-def check_game(game: Game, *, episodes: int = 200, seed: int = 0, write: Write | None = None) -> None:
+def check_game(
+    game: Game, *, episodes: int = 200, seed: int = 0, write: Write | None = None, limit: int = 10_000
+) -> None:
     """Play ``episodes`` random legal episodes and check everything that the contract of `Game` and `State` promises.
 
     - The same seed gives the same episode, watched or not, and matches do not disturb each other.
@@ -35,6 +38,8 @@ def check_game(game: Game, *, episodes: int = 200, seed: int = 0, write: Write |
     - A clone goes its own way, and a clone or a restored snapshot plays on like the original.
     - Who has been told the same and has made the same moves may make the same moves; with perfect information it also
       is in the same state.
+    - If its tree is small: ``bounds`` are reached, what is declared hidden is, and a symmetric game is one. See
+      `sparring.testing.declared.check_declared`, which has ``limit`` from here.
 
     Where moves are free text the state's ``sample_action`` makes them (see `FreeText`), or ``write(state, player, chance)``
     if it is given. Then it is also checked that a move is read as something that is itself read as the same move, and that
@@ -42,7 +47,14 @@ def check_game(game: Game, *, episodes: int = 200, seed: int = 0, write: Write |
     """
     seen: dict[Hashable, Hashable] = {}
     for number in range(episodes):
-        _Episode(game, seed, number, write or random_action, seen).check()
+        episode = _Episode(game, seed, number, write or random_action, seen)
+        try:
+            episode.check()
+        except SparringError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a game may raise anything
+            episode.fail(f"it raised {type(error).__name__}: {error}", error)
+    check_declared(game, limit=limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,9 +225,11 @@ class _Episode:
     def _chance(self, use: str) -> SeededChance:
         return SeededChance("check_game", self.seed, self.number, use)
 
-    def fail(self, what: str) -> None:
+    def fail(self, what: str, cause: Exception | None = None) -> NoReturn:
         moves = [f"{player} {text}" for moves in self.moves for player, text in moves.items()]
-        raise GameError(f"{self.info.name}, seed {self.seed}, episode {self.number}: {what}; moves so far {moves}")
+        raise GameError(
+            f"{self.info.name}, seed {self.seed}, episode {self.number}: {what}; moves so far {moves}"
+        ) from cause
 
     def require(self, holds: bool, what: str) -> None:
         if not holds:
