@@ -144,7 +144,7 @@ class TurnBased:
         game = table.game
         info = game.info
         last: dict[int, Turn] = {}
-        moves: list[list[object]] = []
+        moves: list[list[list[object]]] = []
         try:
             state = game.new_state(table.chance)
             seats = [
@@ -175,7 +175,7 @@ class TurnBased:
         state: State,
         seats: list[Seat],
         last: dict[int, Turn],
-        moves: list[list[object]],
+        moves: list[list[list[object]]],
     ) -> Outcome:
         """Play to the end, a forfeit or the limit. ``last`` and ``moves`` are filled. Raises `GameError` for what the game
         does not do as it declares."""
