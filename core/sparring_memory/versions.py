@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from sparring.adapters import trained_parameters
 from sparring.interfaces import Evaluator, Generator, LoadedModel, OpponentSampler
 
 
@@ -29,6 +28,8 @@ def version_bytes(
     A version is a copy of what is trained, and what the generator makes of it, which it may tell by ``version_bytes(loaded)``.
     Keys and values are not counted again: versions share the matches of a step among them.
     """
+    from sparring.adapters import trained_parameters  # with torch, which a sampler's plugin is looked at without
+
     watched = {v for e in evaluators for v in getattr(e, "members", list)() if isinstance(v, int) and v <= steps}
     made: Callable[[LoadedModel], int] = getattr(generator, "version_bytes", lambda loaded: 0)
     total = 0
