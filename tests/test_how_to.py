@@ -88,6 +88,14 @@ def test_its_component_is_registered_and_used_as_the_page_says(page: str, tmp_pa
     load_recipe(RecipeSource("page", whole, page), host.registry)
 
 
+def test_a_match_that_an_error_names_is_played_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, text in files("when_a_run_stops.md").items():
+        (tmp_path / name).write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    load(tmp_path / "test_replay.py").test_the_match_is_played_again()
+    sys.modules.pop("replay")
+
+
 def test_its_tests_pass(page: str, tmp_path: Path) -> None:
     (name,) = (name for name in files(page) if name.startswith("test_"))
     tests = {key: value for key, value in vars(load(tmp_path / name)).items() if key.startswith("test_")}

@@ -117,6 +117,7 @@ def test_the_commands_work_from_an_empty_folder(scripts: Path, tmp_path: Path) -
         "sparring",
         "sparring_cli",
         "sparring_endpoint",
+        "sparring_contracts",
         "sparring_memory",
         "sparring_tree",
     }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import sys
 from collections.abc import Callable, Mapping
@@ -30,6 +29,7 @@ from sparring.play import Hall, Held
 from sparring.recipe import Recipe
 from sparring.sections import PlayEntry, PolicySpec
 from sparring.trainer import Trainer
+from sparring_memory.freed import keep_freed_memory
 
 
 def set_up_torch(recipe: Recipe) -> torch.device:
@@ -54,18 +54,6 @@ def set_up_torch(recipe: Recipe) -> torch.device:
     return device
 
 
-def keep_freed_memory() -> None:
-    """Have glibc keep what is freed for the next tensor; with another C library nothing is done.
-
-    By itself it gives large blocks back to the kernel and takes them again page by page, for every activation and gradient
-    of every step. That was up to a third of the time of an update. The process stays as large as it has once been.
-    """
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt is not None:
-        mallopt(-4, 0)  # M_MMAP_MAX: no block is mapped by itself
-        mallopt(-1, -1)  # M_TRIM_THRESHOLD: nothing is given back
-
-
 def assemble(recipe: Recipe) -> Trainer:
     """Everything a run needs, on its device. Raises what loading models raises."""
     from accelerate import Accelerator
@@ -76,7 +64,8 @@ def assemble(recipe: Recipe) -> Trainer:
     models = load_models(recipe, entries, device)
     generator = recipe.generator.make()
     chats = {name: ChatFormat(loaded.tokenizer) for name, loaded in models.items()}
-    limits = {name: longest(loaded) for name, loaded in models.items()}
+    most = getattr(generator, "max_length", None) or sys.maxsize
+    limits = {name: min(longest(loaded), most) for name, loaded in models.items()}
     hall = Hall(generator, chats, next(iter(models)), recipe.train.judge_seconds, limits)
     for judge in {id(judge): judge for entry in entries for judge in entry.judges.values()}.values():
         if attach := getattr(judge, "attach", None):

@@ -220,7 +220,10 @@ Opponent = int | str | tuple[str, Player] | None
 
 
 class OpponentSampler(Protocol):
-    """Who sits on each seat that the recipe gives to a policy. One sampler serves all policies; it is told which one asks."""
+    """Who sits on each seat that the recipe gives to a policy. One sampler serves all policies; it is told which one asks.
+
+    It may have ``most_members(policy, steps) -> int``: how many versions it may want kept at once, for the memory plan.
+    """
 
     def assign(self, policy: str, roles: Sequence[str], version: int, chance: Chance) -> Mapping[str, Opponent]:
         """Who holds each of the ``roles`` of ``policy``, which has been trained up to ``version``."""
@@ -327,8 +330,11 @@ class Completion:
 class Generator(Protocol):
     """Samples and scores tokens.
 
-    It may have ``seconds``, a mapping from what it does to the seconds that took since its beginning, for `sparring profile`,
-    and ``memory_bytes()``, the most it takes beside the weights, for the memory plan.
+    It may have ``seconds``, a mapping from what it does to the seconds that took since its beginning, for `sparring profile`;
+    ``memory_bytes()``, the most it takes beside the weights, and ``version_bytes(loaded)``, what it adds to one more set of
+    them, for the memory plan; and ``max_length``, the most tokens of a
+    prompt with its answer, where that is less than a model reads (None: no less). Samples must not depend on what is asked for
+    together. What it raises stops the run, after the last whole step is saved.
     """
 
     def publish(self, policy: str, loaded: LoadedModel) -> None:

@@ -18,7 +18,15 @@ from typing import Any
 
 from sparring.chance import Chance, SeededChance, key_of
 from sparring.chat import ChatFormat, Conversation
-from sparring.errors import EpisodeError, GameError, GenerationError, JudgeError, PlayerError, SparringError
+from sparring.errors import (
+    EpisodeError,
+    GameError,
+    GenerationError,
+    JudgeError,
+    NumericsError,
+    PlayerError,
+    SparringError,
+)
 from sparring.game import Game, State
 from sparring.interfaces import (
     Completion,
@@ -37,6 +45,7 @@ from sparring.judging import ask
 from sparring.records import Episode, Row, Span, Turn
 from sparring.stores import EpisodeStore, Stores
 from sparring.thoughts import split
+from sparring_contracts import require_whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +218,7 @@ class EpisodeTable:
         turns = []
         for fork, future in zip(forks, asked, strict=True):
             done = await future
+            require_whole(done, settings, f"turn {number} of role {role!r}, by policy {held.name!r}")
             ended = done.finish == "stop"
             span = Span("sampled", list(done.tokens), list(done.logprobs))
             turns.append(self._take(held, role, fork, span, fork.chat.decode(done.tokens), ended, tag))
@@ -321,12 +331,17 @@ class Hall:
             for i, transcript in enumerate(transcripts)
         ]
         self._voiced += len(requests)
-        return [chat.decode(completion.tokens) for completion in self._generate(requests)]
+        completions = self._generate(requests)
+        for i, completion in enumerate(completions):
+            require_whole(completion, sampling, f"question {i} of a judge to policy {policy!r}")
+        return [chat.decode(completion.tokens) for completion in completions]
 
     def _generate(self, requests: Sequence[Request]) -> list[Completion]:
         began = time.perf_counter()
         completions = self.generator.generate(requests)
         self.sampling_seconds += time.perf_counter() - began
+        if len(completions) != len(requests):
+            raise GenerationError(f"the generator gave {len(completions)} completions for {len(requests)} requests")
         self.sampled_tokens += sum(len(completion.tokens) for completion in completions)
         return completions
 
@@ -407,21 +422,16 @@ class Hall:
         for judge in dict.fromkeys(j.judge for j in waiting):
             mine = [j for j in waiting if j.judge is judge]
             try:
-                verdicts = ask(judge, [j.fields for j in mine], self.judge_seconds)
+                _settle(mine, ask(judge, [j.fields for j in mine], self.judge_seconds))
             except SparringError as error:
-                for j in mine:
-                    _fail(j.future, error)
-                continue
-            for j, verdict in zip(mine, verdicts, strict=True):
-                if not j.future.done():
-                    j.future.set_result(verdict)
+                _fail(mine, error)
 
     def _speak(self) -> None:
         waiting, self._speakers = self._speakers, []
         for number, speaker in {id(w.speaker): w.speaker for w in waiting}.items():
             mine = [w for w in waiting if id(w.speaker) == number]
             try:
-                answers = list(zip(mine, speaker.answer([w.transcript for w in mine]), strict=True))
+                _settle(mine, speaker.answer([w.transcript for w in mine]))
             except Exception as error:  # noqa: BLE001  # a plugin may raise anything
                 told = (
                     error
@@ -430,12 +440,7 @@ class Hall:
                 )
                 failure = PlayerError(str(told))
                 failure.__cause__ = error
-                for w in mine:
-                    _fail(w.future, failure)
-                continue
-            for w, answer in answers:
-                if not w.future.done():
-                    w.future.set_result(answer)
+                _fail(mine, failure)
 
     def _complete(self) -> None:
         # Those that began first come first, so that episodes end, and their place is free, before others begin.
@@ -443,28 +448,40 @@ class Hall:
         self._asked = []
         try:
             room = self.generator.room([a.request for a in asked])
+            if room < 1:
+                raise GenerationError("the generator has room for none of the requests, and must have it for one")
             asked, self._asked = asked[:room], asked[room:]
-            completions = self._generate([a.request for a in asked])
+            _settle(asked, self._generate([a.request for a in asked]))
         except Exception as error:  # noqa: BLE001  # a plugin may raise anything
-            failure = error if isinstance(error, SparringError) else GenerationError(f"the generator failed: {error!r}")
-            failure.__cause__ = error
-            for a in asked:
-                _fail(a.future, failure)
-            return
-        for a, completion in zip(asked, completions, strict=True):
-            if not a.future.done():
-                a.future.set_result(completion)
+            longest = max(len(a.request.context) for a in asked)
+            failure = error if isinstance(error, SparringError) else GenerationError(
+                f"the generator failed on {len(asked)} requests at once, of episodes {asked[0].episode} to "
+                f"{asked[-1].episode} with prompts of up to {longest} tokens: {error!r}"
+            )  # fmt: skip
+            if failure is not error:
+                failure.__cause__ = error
+            _fail(asked, failure)
 
 
-def _fail(future: asyncio.Future[Any], error: SparringError) -> None:
-    if not future.done():
-        future.set_exception(error)
+def _settle(waiting: Sequence[_Asked | _Spoken | _Judgement], answers: Sequence[Any]) -> None:
+    """Raises ValueError, before anybody is answered, if there are not as many answers."""
+    for w, answer in list(zip(waiting, answers, strict=True)):
+        if not w.future.done():
+            w.future.set_result(answer)
+
+
+def _fail(waiting: Sequence[_Asked | _Spoken | _Judgement], error: SparringError) -> None:
+    for w in waiting:
+        if not w.future.done():
+            w.future.set_exception(error)
 
 
 async def _play_one(plan: EpisodePlan, table: EpisodeTable) -> None:
     try:
         await plan.scheme.play(table)
-    except (GameError, GenerationError, JudgeError, PlayerError) as error:
-        raise type(error)(f"episode {plan.number} of {plan.title} (start {plan.start}): {error}") from error
+    except (GameError, GenerationError, JudgeError, NumericsError, PlayerError) as error:
+        key = ", ".join(map(str, plan.key))  # with the start all that is needed to play the same match again
+        where = f"step {table.episode.step}, episode {plan.number} of {plan.title} (seed {key}, start {plan.start})"
+        raise type(error)(f"{where}: {error}") from error
     except Exception as error:  # noqa: BLE001  # so may a scheme
         table.episode.error = str(error) if isinstance(error, EpisodeError) else f"{type(error).__name__}: {error}"

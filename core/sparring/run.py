@@ -22,6 +22,7 @@ from sparring.recipe import Recipe, resolved
 from sparring.run_folder import RunFolder, write_text_atomically
 from sparring.trainer import Trainer
 from sparring_memory import plan as memory
+from sparring_memory.versions import version_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +64,14 @@ class Run:
             write_text_atomically(self.folder.resolved, whole)
         self.trainer: Trainer = assemble(self.recipe)
         learners = {name: learner.loaded for name, learner in self.trainer.learners.items()}
-        train = self.recipe.train
+        train, generator = self.recipe.train, self.trainer.generator
+        evaluators = [evaluator for evaluator, _ in self.trainer.evaluators]
         self.memory = memory.plan(
-            learners, self.trainer.generator, train.token_budget, checkpointing=train.activation_checkpointing
+            learners,
+            generator,
+            train.token_budget,
+            checkpointing=train.activation_checkpointing,
+            versions=version_bytes(learners, generator, self.trainer.opponents, evaluators, train.steps),
         )
         self.memory.require_room()
         # Models and libraries stay for good; looking through them at every collection would cost more than playing does.

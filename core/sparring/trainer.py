@@ -437,7 +437,9 @@ class Trainer:
 
     def _components(self) -> Iterator[tuple[str, Stateful]]:
         """Components with memory, each under a name that the recipe decides."""
-        parts: list[tuple[str, object]] = [("opponents", self.opponents), ("curriculum", self.curriculum)]
+        parts: list[tuple[str, object]] = [
+            ("opponents", self.opponents), ("curriculum", self.curriculum), ("generator", self.generator),
+        ]  # fmt: skip
         seen: set[int] = set()
         for entry in self.entries:
             candidates: list[tuple[str, object]] = [

@@ -45,7 +45,8 @@ def _told(ctx: click.Context) -> Iterator[None]:
         yield
     except SparringError as error:
         # A recipe's problems begin with file and line, as compilers' do and editors read.
-        click.echo(str(error) if isinstance(error, RecipeError) else f"error: {error}", err=True)
+        told = str(error) if isinstance(error, RecipeError) else f"error: {error}"
+        click.echo("\n".join([told, *getattr(error, "__notes__", ())]), err=True)
         ctx.exit(error.exit_status)
 
 

@@ -60,7 +60,7 @@ def check_game(
     game: Game = component.factory(params)
     for row in _facts(game.info):
         _say(*row)
-    check_contract(game, episodes=episodes, seed=seed)
+    check_contract(game, episodes=episodes, seed=seed, limit=limit)
     _say("contract", f"kept in {episodes} random matches, seed {seed}")
     played = _Played(game, episodes, seed)
     for row in played.rows():
@@ -73,6 +73,14 @@ def check_game(
         _say("tree", f"{tree.nodes:,} nodes, {tree.ends:,} of them ends; {tree.known:,} positions as players know them")
     else:
         _say("tree", f"more than {limit:,} nodes; --limit walks further")
+    if whole and not game.info.perfect_information:
+        from sparring.testing.declared import unknown
+        from sparring_tree import walk
+
+        apart = unknown(game, list(walk(game, limit=limit)))
+        (first, states), *others = ((game.info.roles[player], states) for player, states in apart.items())
+        rest = "".join(f", {role} {number:.1f}" for role, number in others)
+        _say("hidden", f"{first} cannot tell {states:.1f} states apart{rest}; 1 would be none")
     if game.info.twin is None:
         _say("twin", "none declared")
     elif whole:

@@ -59,9 +59,10 @@ def profile(
         metrics.append(found)
         measured.append(_parts(found, {part: after[part] - before.get(part, 0.0) for part in after}))
     parts = {key: statistics.median(step.get(key, 0.0) for step in measured) for key in measured[-1]}
-    _print(parts, _rates(trainer, metrics))
+    rates = _rates(trainer, metrics)
+    _print(parts, rates)
     if chart is not None:
-        _draw(recipe, parts, chart)
+        _draw(recipe, parts, rates, chart)
         click.echo(f"wrote {chart}")
 
 
@@ -147,24 +148,34 @@ def _print(parts: Parts, rates: Sequence[tuple[str, str]]) -> None:
         out.print(f"{what:<12}{text}", highlight=False)
 
 
-def _draw(recipe: str, parts: Parts, file: Path) -> None:
+def _draw(recipe: str, parts: Parts, rates: Sequence[tuple[str, str]], file: Path) -> None:
+    """A bar for each part, in the order of a step, coloured by stage, with its time and share; the rates stand below."""
     import matplotlib as mpl
 
     mpl.use("Agg")
     from matplotlib import pyplot
+    from matplotlib.patches import Patch
 
-    stages = list(dict.fromkeys(stage for stage, _ in parts))
-    figure, axes = pyplot.subplots(figsize=(8, 3.2))
-    for row, stage in enumerate(stages):
-        left = 0.0
-        for (of, part), seconds in parts.items():
-            if of == stage and seconds > 0:
-                bar = axes.barh(row, 1000 * seconds, left=left, edgecolor="white")
-                if seconds > 0.06 * sum(parts.values()):
-                    axes.bar_label(bar, [part], label_type="center", fontsize=7, color="white")
-                left += 1000 * seconds
-    axes.set(yticks=range(len(stages)), yticklabels=stages, xlabel="milliseconds a step", title=recipe)
+    total = sum(parts.values())
+    colours = dict(zip(dict.fromkeys(stage for stage, _ in parts), ("C0", "C1", "C2", "C3"), strict=True))
+    figure, axes = pyplot.subplots(figsize=(8, 1.6 + 0.28 * len(parts)), layout="constrained")
+    bars = axes.barh(
+        range(len(parts)),
+        [1000 * max(0.0, seconds) for seconds in parts.values()],
+        color=[colours[stage] for stage, _ in parts],
+    )
+    axes.bar_label(bars, [f"{1000 * s:,.1f} ms, {s / total:.1%}" for s in parts.values()], padding=4, fontsize=8)
+    names = [stage if stage == part else part for stage, part in parts]
+    axes.set(
+        yticks=range(len(parts)),
+        yticklabels=names,
+        xlabel="milliseconds a step",
+        title=f"{recipe}: {1000 * total:,.1f} ms a step",
+    )
+    axes.margins(x=0.2)
     axes.invert_yaxis()
-    figure.tight_layout()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend([Patch(color=colour) for colour in colours.values()], list(colours), loc="lower right", fontsize=8)
+    figure.supxlabel("\n".join(f"{what}: {text}" for what, text in rates), fontsize=8)
     figure.savefig(file, dpi=120)
     pyplot.close(figure)

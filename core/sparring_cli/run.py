@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -85,7 +87,8 @@ def _train(source: RecipeSource, recipe: Recipe, host: object, folder: Path, *, 
         click.echo(f"memory: {made.memory}")
         for note in made.notes:
             click.echo(f"note: this resume is not exact: {note}", err=True)
-        result = made.train()
+        with _way_on(folder):
+            result = made.train()
     picture = draw_curve([result.folder], result.folder / "curve.png", title=source.name)
     if not result.finished:
         click.echo(
@@ -100,3 +103,17 @@ def _train(source: RecipeSource, recipe: Recipe, host: object, folder: Path, *, 
         click.echo(f"  play it     sparring play {game.use} --against {result.folder}")
     click.echo(f"  export it   sparring export {result.folder} DIR")
     return True
+
+
+@contextmanager
+def _way_on(folder: Path) -> Iterator[None]:
+    """Whatever ends a run, after its error stands what was saved and how to go on."""
+    from sparring import checkpoint
+
+    try:
+        yield
+    except Exception as error:
+        if newest := checkpoint.latest(folder):
+            step = checkpoint.step_of(newest)
+            error.add_note(f"Saved up to step {step}. Go on from there with:\n  sparring run --resume --out {folder}")
+        raise

@@ -59,13 +59,18 @@ class MemoryPlan:
 
 
 def plan(
-    learners: Mapping[str, LoadedModel], generator: Generator, token_budget: int, *, checkpointing: bool = False
+    learners: Mapping[str, LoadedModel],
+    generator: Generator,
+    token_budget: int,
+    *,
+    checkpointing: bool = False,
+    versions: int = 0,
 ) -> MemoryPlan:
     """What is still to come once models are loaded: for ``learners``, the trained policies, and the generator.
 
-    ``checkpointing``: layers are run again in the backward pass, as by `sparring.forward.recomputed`.
-
-    A generator may tell what it takes at most by ``memory_bytes() -> int``. Past versions kept for opponents are not counted.
+    A generator may tell what it takes at most by ``memory_bytes() -> int``. ``checkpointing``: layers are run again in the
+    backward pass, as by `sparring.forward.recomputed`. ``versions``: bytes of those still to be kept for opponents and
+    evaluators, see `sparring_memory.versions`.
     """
     trained = sum(p.numel() * p.element_size() for m in learners.values() for p in trained_parameters(m).values())
     kept = max((activation_bytes(loaded, checkpointing) for loaded in learners.values()), default=0.0)
@@ -75,6 +80,10 @@ def plan(
         Need("AdamW's moments", 2 * trained, "policies.*.adapter trains less"),
         Need("activations", int(kept * token_budget), f"lower train.token_budget ({token_budget}){less}"),
     ]
+    if versions:
+        needs.append(
+            Need("past versions", versions, "lower the size of opponents; policies.*.adapter keeps less of each")
+        )
     if tell := getattr(generator, "memory_bytes", None):
         needs.append(Need("keys and values", tell(), "lower the generator's kv_gib"))
     device = next((loaded.model.device for loaded in learners.values()), torch.device("cpu"))

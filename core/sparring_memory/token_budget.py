@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from accelerate.utils.memory import clear_device_cache, should_reduce_batch_size
@@ -46,19 +47,19 @@ class TokenBudget:
         while waiting:
             group = waiting.popleft()
             self._most = 0
-            lack = _lack(work, group)
-            if lack:
+            why = lack(partial(work, group))
+            if why:
                 # Only out here has the exception let go of the tensors of what failed.
                 clear_device_cache(garbage_collection=True)
                 if len(group) == 1:
-                    raise MemoryShortError(self._alone(bundles[group[0]], lack, step))
+                    raise MemoryShortError(self._alone(bundles[group[0]], why, step))
                 waiting.appendleft(group)
             elif self._watermark is None or self._most <= self._watermark or len(group) == 1:
                 continue
             size = build_forest([tokens for number in group for tokens, _ in bundles[number]]).size
             self.tokens = max(1, min(self.tokens, size) // 2)
             waiting = deque(part for group in waiting for part in self.cut(bundles, group))
-            why = lack or f"{self._most / memory.GIB:.2f} GiB are in memory, more than train.memory_share allows"
+            why = why or f"{self._most / memory.GIB:.2f} GiB are in memory, more than train.memory_share allows"
             print(
                 f"warning: step {step}: memory ran short in a micro-batch of {size} tokens of policy {self.policy!r} ({why}); "
                 f"from now on they have at most {self.tokens} (train.token_budget: {self._given})",
@@ -70,12 +71,12 @@ class TokenBudget:
         if self._watermark is not None:
             self._most = max(self._most, memory.resident_bytes())
 
-    def _alone(self, bundle: Bundle, lack: str, step: int) -> str:
+    def _alone(self, bundle: Bundle, why: str, step: int) -> str:
         lengths = " and ".join(str(len(tokens)) for tokens, _ in bundle)
         what = "one row" if len(bundle) == 1 else f"{len(bundle)} rows that stay together"
         return (
             f"step {step}: {what} of {lengths} tokens of policy {self.policy!r} does not fit into memory, and less cannot be "
-            f"run at once: {lack}. Shorten rows (sampling.max_tokens, or fewer turns), train less (policies.{self.policy}.adapter), "
+            f"run at once: {why}. Shorten rows (sampling.max_tokens, or fewer turns), train less (policies.{self.policy}.adapter), "
             f"compute in bfloat16 (policies.{self.policy}.dtype) or leave the generator less (kv_gib); then go on with --resume"
         )
 
@@ -88,10 +89,10 @@ class TokenBudget:
             self.tokens = state["tokens"]
 
 
-def _lack(work: Callable[[list[int]], None], group: list[int]) -> str:
-    """What the allocator says if memory does not suffice for ``work``; empty if it does."""
+def lack(work: Callable[[], None]) -> str:
+    """What the allocator says if memory does not suffice for ``work``; empty if it does. What else it raises is raised."""
     try:
-        work(group)
+        work()
     except RuntimeError as error:
         if not isinstance(error, torch.OutOfMemoryError) and not should_reduce_batch_size(error):
             raise

@@ -60,5 +60,6 @@ def draw(logits: torch.Tensor, noise: torch.Tensor) -> tuple[torch.Tensor, torch
     within = weights[torch.arange(len(logits), device=logits.device)[:, None], runs].double().cumsum(-1)
     # Below 1 whatever was rounded on the way, so that the draw stays within its run.
     left = left.clamp_(0.0, 1 - 2**-50)[..., None] * within[..., -1:]
-    tokens = runs * RUN + torch.searchsorted(within, left, right=True)[..., 0]
+    # Of logits that are no numbers the last token is taken, and its log-probability is none: whoever asked will see that.
+    tokens = (runs * RUN + torch.searchsorted(within, left, right=True)[..., 0]).clamp_(max=logits.shape[-1] - 1)
     return tokens, logits.gather(1, tokens) - largest - upto[:, -1:].log().to(logits.dtype)

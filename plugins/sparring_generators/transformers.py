@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import sys
 import time
 from collections import defaultdict, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
+from accelerate.utils.memory import clear_device_cache
 
 from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.chat import ChatFormat
@@ -23,6 +27,7 @@ from sparring_generators.params import TransformersParams
 from sparring_generators.prefix_cache import Node, PrefixCache
 from sparring_generators.sampling import draw, limited
 from sparring_generators.scoring import score
+from sparring_memory.token_budget import lack
 
 
 @dataclass(slots=True)
@@ -41,6 +46,7 @@ class TransformersGenerator:
     def __init__(self, params: TransformersParams) -> None:
         self._params = params
         self._policies: dict[str, _Policy] = {}
+        self._halvings = 0  # of what is done at once, since memory ran short
         self.seconds: dict[str, float] = defaultdict(float)  # of prefill, decode and sample, since the beginning
 
     # ---- weights ---------------------------------------------------------------------------------------------------------
@@ -48,13 +54,17 @@ class TransformersGenerator:
     def publish(self, policy: str, loaded: LoadedModel) -> None:
         known = self._policies.get(policy)
         stop = known.stop if known and known.loaded is loaded else ChatFormat(loaded.tokenizer).stop_ids
-        capacity = max(1, int(self._params.kv_gib * 2**30 / 2 / bytes_per_token(loaded)))
+        capacity = max(1, int(self._limits().kv_gib * 2**30 / 2 / bytes_per_token(loaded)))
         self._policies[policy] = _Policy(loaded, stop, capacity, PrefixCache(capacity), Rows())
 
     def memory_bytes(self) -> int:
         """Keys and values of what is published; the second, packed copy of the weights comes on top where there is one."""
         packed = sum(packed_bytes(known.loaded) for known in self._policies.values()) if self._params.pack else 0
         return int(len(self._policies) * self._params.kv_gib * 2**30) + packed
+
+    def version_bytes(self, loaded: LoadedModel) -> int:
+        """Of one more set of weights that is published: their packed copy."""
+        return packed_bytes(loaded) if self._params.pack else 0
 
     def withdraw(self, policy: str) -> None:
         del self._policies[policy]
@@ -88,12 +98,58 @@ class TransformersGenerator:
             if self._params.pack and known.packed is None:
                 known.packed = pack(known.loaded)
             numbers = [i for i, request in enumerate(requests) if request.policy == policy]
-            batch = _Batch(known, self._params, [requests[i] for i in numbers], self.seconds)
             with known.packed.in_use() if known.packed else nullcontext():
-                completions = batch.complete()
+                completions = self._complete(policy, known, [requests[i] for i in numbers])
             for i, completion in zip(numbers, completions, strict=True):
                 done[i] = completion
         return [completion for completion in done if completion is not None]
+
+    # ---- memory that runs short ------------------------------------------------------------------------------------------
+
+    def _complete(self, policy: str, known: _Policy, requests: Sequence[Request]) -> list[Completion]:
+        """All of them; where memory does not suffice, from the beginning with half as much at once.
+
+        A sample depends on its key and its context alone, so that changes no more than rounding does.
+        Raises `GenerationError` if a single sequence does not fit.
+        """
+        while True:
+            batch = _Batch(known, self._limits(), requests, self.seconds)
+            why = lack(batch.complete)
+            if not why:
+                return batch.completions
+            del batch
+            self.release()  # keys and values of conversations that may go on are read again when they do
+            clear_device_cache(garbage_collection=True)
+            if self._limits().decode_batch == 1:
+                longest = max(map(most_tokens, requests))
+                raise GenerationError(
+                    f"generator transformers: a single sequence of policy {policy!r}, of up to {longest} tokens, does not fit into "
+                    f"memory: {why}. Shorten answers (sampling.max_tokens) or conversations, or leave more free "
+                    "(train.token_budget, the policies' dtype or adapter)"
+                )
+            self._halvings += 1
+            for other in self._policies.values():
+                other.capacity = max(1, other.capacity // 2)
+            now = self._limits()
+            print(
+                f"warning: generator transformers: memory ran short ({why}); from now on {now.decode_batch} sequences are written "
+                f"and {now.prefill_tokens} prompt tokens read at once, with keys and values of {now.kv_gib:.3g} GiB",
+                file=sys.stderr,
+            )
+
+    def _limits(self) -> TransformersParams:
+        """The parameters, as far as memory has sufficed for them."""
+        given, n = self._params, self._halvings
+        smaller = {"decode_batch": given.decode_batch >> n, "prefill_tokens": given.prefill_tokens >> n}
+        return given.model_copy(update={"kv_gib": given.kv_gib / 2**n, **{k: max(1, v) for k, v in smaller.items()}})
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"halvings": self._halvings, "given": self._params.model_dump()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """A recipe that has been given other limits since begins with those."""
+        if state["given"] == self._params.model_dump():
+            self._halvings = int(state["halvings"])
 
 
 @dataclass(slots=True)
@@ -117,9 +173,10 @@ class _Batch:
         self._waiting = deque(range(len(requests)))
         self._growing: list[_Growing] = []  # one for each row
         self._live: dict[int, int] = {}  # admitted requests, and the tokens that each may come to
-        self._completions = [Completion([], [], "length") for _ in requests]
+        self.completions = [Completion([], [], "length") for _ in requests]
 
-    def complete(self) -> list[Completion]:
+    def complete(self) -> None:
+        """Fill ``completions``."""
         self._policy.rows.arrange([])
         while self._waiting or self._growing:
             if self._waiting and len(self._growing) <= self._params.decode_batch * 3 // 4:
@@ -130,7 +187,6 @@ class _Batch:
             if following:
                 with self._clock("decode"):
                     self._extend(following)
-        return self._completions
 
     @contextmanager
     def _clock(self, what: str) -> Iterator[None]:
@@ -221,11 +277,12 @@ class _Batch:
         tokens, logprobs = self._sample(asked)
         branches: list[dict[int, list[int]]] = [{} for _ in self._growing]  # row -> token -> requests
         for (row, number), token, logprob in zip(asked, tokens, logprobs, strict=True):
-            completion = self._completions[number]
+            completion = self.completions[number]
             completion.tokens.append(token)
             completion.logprobs.append(logprob)
             ended = token in self._policy.stop
-            if ended or len(completion.tokens) == self._requests[number].sampling.max_tokens:
+            broken = not math.isfinite(logprob)  # the table says whose it is; to go on would bring no better number
+            if ended or broken or len(completion.tokens) == self._requests[number].sampling.max_tokens:
                 self._end(row, number, ended)
             else:
                 branches[row].setdefault(token, []).append(number)
@@ -255,8 +312,8 @@ class _Batch:
         return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
 
     def _end(self, row: int, number: int, stopped: bool) -> None:
-        done = self._completions[number]
-        self._completions[number] = Completion(done.tokens, done.logprobs, "stop" if stopped else "length")
+        done = self.completions[number]
+        self.completions[number] = Completion(done.tokens, done.logprobs, "stop" if stopped else "length")
         del self._live[number]
         # The last token was not read back; a conversation goes on from the one before.
         if len(done.tokens) > 1:
@@ -278,7 +335,7 @@ class _Batch:
         draws: dict[tuple[int, Sampling], list[int]] = {}
         for place, ((row, _), request) in enumerate(zip(asked, requests, strict=True)):
             draws.setdefault((row, request.sampling), []).append(place)
-        counters = [len(self._completions[number].tokens) for _, number in asked]
+        counters = [len(self.completions[number].tokens) for _, number in asked]
         noise = uniforms([request.key for request in requests], counters)
         tokens, logprobs = [0] * len(asked), [0.0] * len(asked)
         keys = list(draws)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -37,6 +38,7 @@ class VllmGenerator:
         self._inside: str | None = None  # whose weights are in the engine, as they were published last
         self._asleep = False
         self.seconds: dict[str, float] = defaultdict(float)
+        self.max_length = params.max_length
 
     # ---- weights ---------------------------------------------------------------------------------------------------------
 
@@ -71,12 +73,15 @@ class VllmGenerator:
             self._asleep = True
 
     def memory_bytes(self) -> int:
-        """Keys and values, and the engine's own copy of the weights."""
+        """Keys and values, and the engine's own copy of the weights; where adapters are added to a copy of their base, that too."""
         first = next(iter(self._policies.values()), None)
         if first is None:
             return 0
-        size = 2 if first.loaded.bf16 else 4
-        return int(self._params.kv_gib * 2**30) + size * sum(p.numel() for p in first.loaded.model.parameters())
+        weights = sum(p.numel() for p in first.loaded.model.parameters())
+        added = 4 * weights if any(known.loaded.adapted for known in self._policies.values()) else 0
+        on_cpu = first.loaded.model.device.type == "cpu"
+        kv_gib = math.ceil(self._params.kv_gib) if on_cpu else self._params.kv_gib
+        return int(kv_gib * 2**30) + (2 if first.loaded.bf16 else 4) * weights + added
 
     def _known(self, policy: str) -> _Policy:
         if policy not in self._policies:

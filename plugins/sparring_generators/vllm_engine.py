@@ -12,7 +12,7 @@ import math
 import os
 import random
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -103,7 +103,8 @@ class Engine:
             except ImportError as error:
                 raise GenerationError(MISSING) from error
             config.save_pretrained(folder)
-            self._llm: Any = LLM(
+            self._llm: Any = self._started(
+                LLM,
                 model=folder,
                 load_format="dummy",  # the architecture alone; weights come by `load`
                 skip_tokenizer_init=True,
@@ -111,13 +112,24 @@ class Engine:
                 logprobs_mode="processed_logprobs",  # of what is drawn from, not of temperature 1
                 max_num_seqs=params.decode_batch,
                 max_num_batched_tokens=params.prefill_tokens,
-                max_model_len=params.max_length or config.get_text_config().max_position_embeddings,
+                max_model_len=params.max_length or positions(config),
                 enforce_eager=params.eager,
                 enable_prefix_caching=True,
                 async_scheduling=False,
                 disable_log_stats=True,
                 **_options(params, self._device),
             )
+
+    @staticmethod
+    def _started(engine: Callable[..., Any], **settings: Any) -> Any:
+        try:
+            return engine(**settings)
+        except Exception as error:  # an engine of this size raises many kinds, and says in a line of them what it lacks
+            said = str(error).strip().splitlines() or [type(error).__name__]
+            raise GenerationError(
+                f"generator vllm: the engine does not start: {said[0]}\n  Where keys and values are too few for one row, raise "
+                "kv_gib or lower max_length; where the model is unknown to vLLM, use the generator 'transformers'."
+            ) from error
 
     def load(self, model: PreTrainedModel) -> None:
         """Sample with these weights from here on, and forget what was computed with others."""
@@ -185,6 +197,11 @@ class Engine:
 
     def wake(self) -> None:
         self._llm.wake_up()
+
+
+def positions(config: Any) -> int | None:
+    """How many tokens a model reads, by its config; None where that does not say, which vLLM then finds out itself."""
+    return getattr(config.get_text_config(), "max_position_embeddings", None)
 
 
 def architecture(loaded: LoadedModel) -> str:

@@ -94,6 +94,9 @@ def load_pretrained(name: str) -> LoadedModel:
             raise ModelError(
                 f"the model {name} is not whole: {len(report[problem])} {problem.replace('_', ' ')}, such as {min(report[problem])}"
             )
+    bad = [part for part, weights in model.named_parameters() if not torch.isfinite(weights).all()]
+    if bad:
+        raise ModelError(f"the model {name} is not whole: {len(bad)} of its tensors are not finite, such as {bad[0]}")
     if not tokenizer.chat_template:
         tokenizer.chat_template = PLAIN_TEMPLATE
     return LoadedModel(model.eval(), tokenizer)

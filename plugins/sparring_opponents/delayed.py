@@ -36,6 +36,9 @@ class Delayed:
     def members(self, policy: str) -> list[int]:
         return [self._member[policy]]
 
+    def most_members(self, policy: str, steps: int) -> int:
+        return 1
+
     def step_ended(self, policy: str, version: int) -> None:
         if self.params.every is not None and version % self.params.every == 0:
             self._member[policy] = version

@@ -57,6 +57,11 @@ class Population(Members):
     def remembered(self) -> int:
         return self.params.window
 
+    def most_members(self, policy: str, steps: int) -> int:
+        if not self._populated(policy):
+            return 0
+        return min(self.params.size, 1 + steps // max(self.params.window, self.params.least_steps))
+
     def due(self, population: Known, version: int) -> bool:
         p, rates = self.params, population.win_rates
         if len(rates) < p.window or population.steps < p.least_steps:

@@ -72,6 +72,9 @@ class Prioritized:
     def members(self, policy: str) -> list[int]:
         return list(self._won[policy])
 
+    def most_members(self, policy: str, steps: int) -> int:
+        return min(self.params.size, 1 + steps // self.params.every)
+
     def step_ended(self, policy: str, version: int) -> None:
         if version % self.params.every == 0:
             won = self._won[policy]

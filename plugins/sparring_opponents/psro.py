@@ -31,3 +31,6 @@ class Psro(Members):
 
     def due(self, population: Population, version: int) -> bool:
         return version % self.params.every == 0
+
+    def most_members(self, policy: str, steps: int) -> int:
+        return min(self.params.size, 1 + steps // self.params.every) if self._populated(policy) else 0

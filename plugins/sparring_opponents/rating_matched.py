@@ -79,6 +79,9 @@ class RatingMatched:
     def members(self, policy: str) -> list[int]:
         return list(self._known[policy].members)
 
+    def most_members(self, policy: str, steps: int) -> int:
+        return min(self.params.size, 1 + steps // self.params.every)
+
     def step_ended(self, policy: str, version: int) -> None:
         if version % self.params.every:
             return

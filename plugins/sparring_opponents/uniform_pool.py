@@ -38,6 +38,9 @@ class UniformPool:
     def members(self, policy: str) -> list[int]:
         return list(self._members[policy])
 
+    def most_members(self, policy: str, steps: int) -> int:
+        return min(self.params.size, steps // self.params.every)
+
     def step_ended(self, policy: str, version: int) -> None:
         if version % self.params.every == 0:
             self._members[policy] = [*self._members[policy], version][-self.params.size :]

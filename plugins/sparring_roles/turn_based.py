@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -28,6 +29,8 @@ from sparring import (
     Turn,
     Verdict,
 )
+from sparring.errors import EpisodeError
+from sparring_contracts import fault
 
 if TYPE_CHECKING:
     from sparring.chat import Conversation
@@ -63,6 +66,11 @@ class TurnBasedParams(Params):
     turn_judges: list[str] = Field(
         [], description="Judges that are asked about every turn; what each says is a reward part with its name."
     )
+
+
+def told(moves: Sequence[Sequence[Sequence[object]]]) -> list[str]:
+    """The moves of a match as an error gives them, so that it can be played again: player and text of each."""
+    return [f"{player} {text}" for turn in moves for player, text in turn]
 
 
 @dataclass(slots=True)
@@ -145,30 +153,21 @@ class TurnBased:
     async def play(self, table: Table) -> None:
         game = table.game
         info = game.info
-        state = game.new_state(table.chance)
-        seats = [
-            self.seat(p, role, table.conversation(role, system=self.params.system)) for p, role in enumerate(info.roles)
-        ]
         last: dict[int, Turn] = {}
-        moves: list[list[object]] = []
-        outcome: Outcome | None = None
-        taken, limit = 0, self.params.max_turns or info.max_turns
-        while outcome is None and (players := state.to_act()):
-            if taken >= limit:
-                outcome = Outcome.truncated(info, f"no end after {limit} turns")
-                break
-            if len(players) == 1:  # awaited as it is: a task for each turn costs as much as the game does
-                answers = [await self.ask(table, seats[players[0]], state)]
-            else:
-                answers = await asyncio.gather(*(self.ask(table, seats[p], state) for p in players))
-            outcome, texts = await self._agree(
-                table, info, state, seats, dict(zip(players, answers, strict=True)), last
-            )
-            taken += len(players)
-            if outcome is None:
-                moves.append([[p, text] for p, text in texts.items()])
-        if outcome is None:
-            outcome = state.outcome()
+        moves: list[list[list[object]]] = []
+        try:
+            state = game.new_state(table.chance)
+            seats = [
+                self.seat(p, role, table.conversation(role, system=self.params.system))
+                for p, role in enumerate(info.roles)
+            ]
+            outcome = await self._match(table, state, seats, last, moves)
+        except GameError as error:
+            raise GameError(f"{error}; moves so far {told(moves)}") from error
+        except SparringError:
+            raise
+        except Exception as error:  # a game, or what it wraps, may raise anything
+            raise EpisodeError(f"{type(error).__name__}: {error}; moves so far {told(moves)}") from error
         verdict = await table.judge(self.params.judge, outcome=outcome, info=info)
         self.pay(table, seats, last, outcome, verdict)
         table.note(
@@ -179,6 +178,39 @@ class TurnBased:
             reason=outcome.reason,
             moves=moves,
         )
+
+    async def _match(
+        self,
+        table: Table,
+        state: State,
+        seats: list[Seat],
+        last: dict[int, Turn],
+        moves: list[list[list[object]]],
+    ) -> Outcome:
+        """Play to the end, a forfeit or the limit. ``last`` and ``moves`` are filled. Raises `GameError` for what the game
+        does not do as it declares."""
+        info = state.info
+        taken, limit = 0, self.params.max_turns or sys.maxsize
+        while players := state.to_act():
+            if taken >= limit:
+                return Outcome.truncated(info, f"no end after {limit} turns")
+            if taken >= info.max_turns:
+                raise GameError(f"it has not ended after max_turns={info.max_turns} moves")
+            if len(players) == 1:  # awaited as it is: a task for each turn costs as much as the game does
+                answers = [await self.ask(table, seats[players[0]], state)]
+            else:
+                answers = await asyncio.gather(*(self.ask(table, seats[p], state) for p in players))
+            forfeit, texts = await self._agree(
+                table, info, state, seats, dict(zip(players, answers, strict=True)), last
+            )
+            if forfeit:
+                return forfeit
+            taken += len(players)
+            moves.append([[p, text] for p, text in texts.items()])
+        outcome = state.outcome()
+        if wrong := fault(info, outcome):
+            raise GameError(wrong)
+        return outcome
 
     def pay(
         self, table: Table, seats: Sequence[Seat], last: Mapping[int, Turn], outcome: Outcome, verdict: Verdict
@@ -218,7 +250,12 @@ class TurnBased:
                 return Outcome.forfeit(info, silent[0], f"{info.roles[silent[0]]}: it did not answer"), {}
             texts = {p: self.move_text(turn.public) for p, turn in answers.items()}
             read: dict[int, Move] = state.apply(texts)
+            if set(read) != set(texts):
+                raise GameError(f"apply answered for players {sorted(read)}, not {sorted(texts)}")
             wrong = {p: move for p, move in read.items() if not move.legal}
+            for p, move in wrong.items():
+                if texts[p] in (state.legal_actions(p) or ()):
+                    raise GameError(f"it lists {texts[p]!r} as legal for player {p} but refuses it: {move.reason}")
             for p, turn in answers.items():
                 # In a simultaneous turn only the offender's answer is illegal; the others are asked again with their answers kept.
                 table.label(turn, legal=p not in wrong)

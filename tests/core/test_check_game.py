@@ -19,7 +19,7 @@ class LeakyState(KuhnState):
     __slots__ = ()
 
     def observe(self, player):
-        return [*super().observe(player)[:1], *self.cards, *super().observe(player)[1:]]
+        return [*super().observe(player)[:1], *(self.cards if player else ()), *super().observe(player)[1:]]
 
     def clone(self):
         other = super().clone()

@@ -273,11 +273,11 @@ def test_perfect_information_that_is_none_is_caught() -> None:
 
 def test_a_constant_sum_is_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ToyState, "outcome", lambda self: Outcome.of_returns((0.25, 0.75)))
-    check_game(Toy(utility="constant", total=1.0), episodes=5)
+    check_game(Toy(utility="constant", total=1.0, bounds=(0.25, 0.75)), episodes=5)
     with pytest.raises(GameError, match="do not sum to 2"):
-        check_game(Toy(utility="constant", total=2.0), episodes=5)
+        check_game(Toy(utility="constant", total=2.0, bounds=(0.25, 0.75)), episodes=5)
     with pytest.raises(GameError, match="declared identical"):
-        check_game(Toy(utility="identical"), episodes=5)
+        check_game(Toy(utility="identical", bounds=(0.25, 0.75)), episodes=5)
 
 
 def test_a_failure_says_how_to_see_it_again(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ import pytest
 # another, whose blocks are mapped one by one whatever it is told.
 PROGRAM = """
 import resource, torch
-from sparring.assemble import keep_freed_memory
+from sparring_memory.freed import keep_freed_memory
 
 def pages_asked_for():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

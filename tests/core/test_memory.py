@@ -16,9 +16,11 @@ from sparring.errors import MemoryPlanError
 from sparring.forward import token_logprobs
 from sparring.plugins import load_plugins
 from sparring.recipe import RecipeSource, load_recipe
+from sparring.testing import make
 from sparring.trainer import Trainer
 from sparring_memory import plan as memory
 from sparring_memory.plan import GIB, MemoryPlan, Need
+from sparring_memory.versions import version_bytes
 
 RECIPE = """
 format: 1
@@ -120,3 +122,38 @@ print(held.nbytes, resident_bytes() - before)
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=True)
     size, grown = map(int, done.stdout.split())
     assert grown == pytest.approx(size, rel=0.2)
+
+
+POOL = RECIPE.replace("batch:", "opponents: {use: uniform_pool, every: 2, size: 3}\nbatch:").replace(
+    "steps: 1", "steps: STEPS"
+)
+
+
+@pytest.mark.parametrize(("steps", "kept"), [(1, 0), (5, 2), (50, 3)])
+def test_past_versions_for_opponents_are_counted_as_far_as_the_run_comes_to_keep_them(steps: int, kept: int) -> None:
+    recipe = load_recipe(RecipeSource("test", POOL.replace("STEPS", str(steps)), "test"), load_plugins().registry)
+    trainer = assemble(recipe)
+    learners = {"main": trainer.learners["main"].loaded}
+    weights = 4 * sum(p.numel() for p in learners["main"].model.parameters())
+    assert version_bytes(learners, trainer.generator, trainer.opponents, [], steps) == kept * weights
+    needs = {need.what: need for need in memory.plan(learners, trainer.generator, 1000, versions=kept * weights).needs}
+    assert ("past versions" in needs) == bool(kept)
+
+
+def test_what_a_generator_makes_of_a_version_and_what_evaluators_watch_is_counted_too(trainer: Trainer) -> None:
+    class Packs:
+        def version_bytes(self, loaded: LoadedModel) -> int:
+            return 7
+
+    class Watches:
+        def members(self) -> list[int]:
+            return [0, 3, 900]
+
+    learners = {"main": trainer.learners["main"].loaded}
+    weights = 4 * sum(p.numel() for p in learners["main"].model.parameters())
+    sampler = make("opponents", "exploiter", exploiter="main", target="main")
+    delayed, psro = make("opponents", "delayed"), make("opponents", "psro", every=2, size=4)
+    for opponents, most in ((sampler, 0), (delayed, 1), (psro, 3)):
+        found = version_bytes(learners, Packs(), opponents, [Watches()], 5)  # type: ignore[arg-type, list-item]  # what they have is enough
+        # Versions 0 and 3 are watched, 900 is beyond the run, and one is kept already; the sampler's may all be others.
+        assert found == (2 + most - 1) * (weights + 7)

@@ -1,6 +1,9 @@
 """Episodes on one loop: what a model cannot read, and who is asked first when not all can be."""
 
 from collections.abc import Sequence
+from typing import Any
+
+import pytest
 
 from sparring import Completion, Game, Request, Sampling
 from sparring.play import EpisodePlan, Hall, Held
@@ -62,6 +65,32 @@ def test_a_conversation_longer_than_the_model_reads_is_given_up_and_named() -> N
     assert first > 40
     assert "the model of policy 'main' reads at most 40" in cut.error
     assert "attacker" in cut.error
+
+
+def test_what_a_generator_reads_at_most_bounds_a_model_that_reads_more() -> None:
+    from sparring.assemble import assemble
+    from sparring.plugins import load_plugins
+    from sparring.recipe import RecipeSource, load_recipe
+
+    text = """
+format: 1
+policies: {main: {model: {use: tiny, hidden: 64, heads: 2, kv_heads: 1, layers: 1, warmup_steps: 0}}}
+play: [{game: {use: kuhn_poker, wording: terse}}]
+advantage: plain
+objective: policy_gradient
+train: {steps: 1}
+"""
+    recipe = load_recipe(RecipeSource("test", text, "test"), load_plugins().registry)
+    assert assemble(recipe).hall.limits["main"] == 8192
+    made = type(recipe.generator).make
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(recipe.generator), "make", lambda choice: _with_length(made(choice)))
+        assert assemble(recipe).hall.limits["main"] == 77
+
+
+def _with_length(made: Any) -> Any:
+    made.max_length = 77
+    return made
 
 
 def test_an_answer_ends_where_the_model_does() -> None:

@@ -24,7 +24,10 @@ from sparring_cli import main
 PLUGIN = '''
 """Components with a fault each, after as many calls as they are told to wait."""
 import math
-from sparring import Params, RoleSpec, Verdict, hookimpl
+from pathlib import Path
+from sparring import Completion, Params, RoleSpec, Verdict, hookimpl
+from sparring_generators.params import TransformersParams
+from sparring_generators.transformers import TransformersGenerator
 from sparring_games.kuhn_poker import KuhnPoker, KuhnPokerParams, KuhnState
 from sparring_roles.turn_based import TurnBased, TurnBasedParams
 
@@ -84,6 +87,41 @@ class Nobody(TurnBased):
     async def play(self, table):
         await table.act("nobody", table.conversation("nobody"))
 
+class BadParams(TransformersParams):
+    fault: str = "raises"
+    call: int = 6  # of the run
+    once: str = ""  # a file that is there once it has happened
+
+class Bad(TransformersGenerator):
+    """Fails in one call, or gives what is no completion."""
+    def __init__(self, params):
+        super().__init__(params)
+        self.calls = 0
+    def room(self, requests):
+        return 0 if self.due("no_room") else super().room(requests)
+    def due(self, fault):
+        happened = self._params.once and Path(self._params.once).exists()
+        return self.calls >= self._params.call and self._params.fault == fault and not happened
+    def generate(self, requests):
+        self.calls += 1
+        if self.due("raises"):
+            if self._params.once:
+                Path(self._params.once).touch()
+            raise RuntimeError("the device fell off the bus")
+        done = super().generate(requests)
+        if self.due("too_few"):
+            return done[1:]
+        return [self.spoil(one) for one in done]
+    def spoil(self, one):
+        tokens, logprobs = one.tokens, one.logprobs
+        if self.due("nothing_sampled"):
+            tokens, logprobs = [], []
+        if self.due("without_logprobs"):
+            logprobs = []
+        if self.due("endless"):
+            tokens, logprobs = 10 * tokens, 10 * logprobs
+        return Completion(tokens, logprobs, one.finish)
+
 class Roleless(TurnBased):
     def roles(self, game):
         return ["player_0", "player_1"]
@@ -99,6 +137,7 @@ register("sparring_register_advantage_estimators", nan_estimator=(NanEstimator, 
          short_estimator=(ShortEstimator, Wait))
 register("sparring_register_judges", nan_judge=(NanJudge, Wait))
 register("sparring_register_objectives", nan_loss=(NanLoss, Wait), steep_loss=(SteepLoss, Wait))
+register("sparring_register_generators", bad=(Bad, BadParams))
 register("sparring_register_games", forgetful=(Forgetful, KuhnPokerParams))
 register("sparring_register_role_schemes", stumbles=(Stumbles, TurnBasedParams), nobody=(Nobody, TurnBasedParams),
          roleless=(Roleless, TurnBasedParams))
@@ -256,7 +295,11 @@ def test_a_row_that_does_not_fit_stops_the_run_and_what_was_learned_before_is_sa
     ("sets", "status", "message"),
     [
         (["judges.outcome={use: nan_judge, calls: 5}"], 1, r"step 1: .*judge NanJudge gave .*not all of it finite"),
-        (["play.0.game=forgetful"], 1, r"episode \d+ of kuhn_poker \(start \d+\): the log of player 0 became shorter"),
+        (
+            ["play.0.game=forgetful"],
+            1,
+            r"step \d, episode \d+ of kuhn_poker \(seed 0, start \d+\): the log of player 0 became shorter.* moves so far \['0 ",
+        ),
         (["play.0.scheme=nobody"], 1, r"step 1: 8 episodes .* episode 7 of kuhn_poker: .*no role 'nobody'"),
         (["play.0.scheme=roleless"], 2, r"play\.0: cannot be set up: .*'str' object has no attribute 'name'"),
     ],
@@ -313,6 +356,74 @@ def test_an_installed_plugin_that_raises_is_reported_and_stops_nobody(
     checked = invoke(["check", "kuhn_poker/quickstart"])
     assert checked.exit_code == 0
     assert "warning: plugin 'stranger' (1.2) could not be loaded: OSError: no board" in checked.stderr
+
+
+# ---- generators that fail --------------------------------------------------------------------------------------------
+
+WHERE = r"^error: step \d, episode \d+ of kuhn_poker \(seed 0, start \d+\): "
+
+
+@pytest.mark.parametrize(
+    ("fault", "message"),
+    [
+        ("raises", r"the generator failed on \d requests at once, of episodes \d+ to \d+ with prompts of up to \d+ tokens: RuntimeError\('the device fell"),
+        ("no_room", "the generator has room for none of the requests"),
+        ("too_few", r"the generator gave \d completions for \d requests"),
+        ("nothing_sampled", r"turn \d of role 'player_[01]', by policy 'main': the generator gave 0 tokens with 0 log-prob"),
+        ("without_logprobs", r"turn \d of role 'player_[01]', by policy 'main': the generator gave \d tokens with 0 log-prob"),
+        ("endless", r"turn \d of role 'player_[01]', by policy 'main': the generator gave \d+ tokens .* asked for 1 to 4"),
+    ],
+)  # fmt: skip
+def test_a_generator_that_fails_is_named_with_the_episode_and_the_last_whole_step_is_saved(
+    words: WORDS, tmp_path: Path, fault: str, message: str
+) -> None:
+    folder = tmp_path / "run"
+    result = invoke(
+        words(folder, f"generator={{use: bad, fault: {fault}}}", "sampling.max_tokens=4", "checkpoint.every=50")
+    )
+    assert result.exit_code == 1
+    assert re.search(WHERE + message, result.stderr), result.stderr
+    step = int(rows(folder)[-1]["step"])
+    assert step >= 1
+    assert result.stderr.endswith(
+        f"Saved up to step {step}. Go on from there with:\n  sparring run --resume --out {folder}\n"
+    )
+    newest = checkpoint.latest(folder)
+    assert newest is not None
+    assert checkpoint.load(newest).step == step
+
+
+def test_after_an_engine_died_a_resume_is_the_run_in_which_it_did_not(words: WORDS, tmp_path: Path) -> None:
+    straight, folder = tmp_path / "straight", tmp_path / "run"
+    happened = tmp_path / "happened"
+    assert invoke(words(straight, "generator=bad", "generator.call=1000")).exit_code == 0
+    died = invoke(words(folder, f"generator={{use: bad, once: {happened}}}", "checkpoint.every=50"))
+    assert (died.exit_code, happened.exists()) == (1, True)
+    resumed = invoke(words(folder, resume=True))
+    assert resumed.exit_code == 0, resumed.output
+    kept = [
+        [{k: v for k, v in row.items() if "seconds" not in k and k != "framework_share"} for row in rows(each)]
+        for each in (straight, folder)
+    ]
+    assert kept[0] == kept[1]
+    weights = [each / "checkpoints/step-000004/policies/main/model.safetensors" for each in (straight, folder)]
+    assert weights[0].read_bytes() == weights[1].read_bytes()
+
+
+def test_a_model_whose_weights_are_no_numbers_is_refused(words: WORDS, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    assert invoke(words(tmp_path / "run", "train.steps=0")).exit_code == 0
+    model = tmp_path / "run/checkpoints/step-000000/policies/main"
+    weights = load_file(model / "model.safetensors")
+    weights["model.norm.weight"][3] = float("nan")
+    save_file(weights, model / "model.safetensors", {"format": "pt"})
+    result = invoke(words(tmp_path / "other", model=f"{{use: pretrained, path: {model}}}"))
+    assert result.exit_code == 1
+    assert re.search(
+        r"^error: the model \S+ is not whole: 1 of its tensors are not finite, such as model\.norm\.weight",
+        result.stderr,
+    )
 
 
 # ---- places that cannot be used --------------------------------------------------------------------------------------

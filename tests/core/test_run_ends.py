@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from sparring import RunEnded, RunStarted, StepEnded, checkpoint, hookimpl
+from sparring.errors import NumericsError
 from sparring.plugins import load_plugins
 from sparring.recipe import RecipeSource, load_recipe
 from sparring.run import Run
@@ -146,6 +147,25 @@ def test_an_exception_of_a_plugin_ends_the_run_and_loses_as_little_as_can_be(
     assert start(tmp_path, seen, resume=True).train().finished  # nobody holds the folder any more
     assert [(event.finished, event.error) for event in seen.ended] == [(True, "")]
     assert rows(tmp_path) == straight
+
+
+def test_weights_that_become_no_numbers_stop_the_run_at_the_first_turn_sampled_with_them(tmp_path: Path) -> None:
+    plugin = Plugin()
+    run = start(tmp_path, plugin)
+
+    def spoil(place: str, step: int) -> None:
+        if place == "step_ended" and step == 2:
+            for parameter in run.trainer.learners["main"].loaded.model.parameters():
+                parameter.data.fill_(float("nan"))
+
+    plugin.at = spoil  # type: ignore[method-assign]
+    with pytest.raises(
+        NumericsError, match=r"^step 3, episode 16 of kuhn_poker .* turn 0 of role 'player_0', by policy 'main': .* nan"
+    ):
+        run.train()
+    newest = checkpoint.latest(tmp_path)
+    assert newest is not None
+    assert checkpoint.load(newest).step == 0  # what may have been learned from them is not saved
 
 
 def test_ctrl_c_twice_ends_the_run_at_once_and_saves_nothing_more(

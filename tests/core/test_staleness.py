@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -205,9 +206,12 @@ def test_play_that_fails_beside_ends_the_run_in_its_own_step_with_the_one_before
     with pytest.raises(GenerationError, match="the engine fell over"):
         run.train()
     assert watch.steps == [0, 1, 2, 3]  # what was being learned has been
-    assert [event.error for event in watch.ended] == [
-        "episode 24 of kuhn_poker (start 25): the generator failed: RuntimeError('the engine fell over')"
-    ]
+    (ended,) = watch.ended
+    assert re.fullmatch(
+        r"step 4, episode 24 of kuhn_poker \(seed 0, start 25\): the generator failed on 8 requests at once, of episodes 24 to "
+        r"31 with prompts of up to \d+ tokens: RuntimeError\('the engine fell over'\)",
+        ended.error,
+    )
     newest = checkpoint.latest(tmp_path / "run")
     assert newest is not None
     saved = checkpoint.load(newest)

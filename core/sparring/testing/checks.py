@@ -10,21 +10,24 @@ import json
 import math
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, get_args
+from typing import Any, NoReturn, TypeVar
 
 from sparring.chance import Chance, SeededChance, key_of
-from sparring.errors import GameError
-from sparring.game import Game, Kind, Move, Outcome, State, random_action
+from sparring.errors import GameError, SparringError
+from sparring.game import Game, Move, Outcome, State, random_action
+from sparring.testing.declared import check_declared
+from sparring_contracts.outcomes import TOLERANCE, fault
 from sparring_tree import Event, walk
 
 T = TypeVar("T")
 Write = Callable[[State, int, Chance], str]
 
 _NONSENSE = "\u2603 is no move of any game"
-_TOLERANCE = 1e-9  # of returns and probabilities, which are sums of a few floats
 
 
-def check_game(game: Game, *, episodes: int = 200, seed: int = 0, write: Write | None = None) -> None:
+def check_game(
+    game: Game, *, episodes: int = 200, seed: int = 0, write: Write | None = None, limit: int = 10_000
+) -> None:
     """Play ``episodes`` random legal episodes and check everything that the contract of `Game` and `State` promises.
 
     - The same seed gives the same episode, watched or not, and matches do not disturb each other.
@@ -35,6 +38,8 @@ def check_game(game: Game, *, episodes: int = 200, seed: int = 0, write: Write |
     - A clone goes its own way, and a clone or a restored snapshot plays on like the original.
     - Who has been told the same and has made the same moves may make the same moves; with perfect information it also
       is in the same state.
+    - If its tree is small: ``bounds`` are reached, what is declared hidden is, and a symmetric game is one. See
+      `sparring.testing.declared.check_declared`, which has ``limit`` from here.
 
     Where moves are free text the state's ``sample_action`` makes them (see `FreeText`), or ``write(state, player, chance)``
     if it is given. Then it is also checked that a move is read as something that is itself read as the same move, and that
@@ -42,7 +47,14 @@ def check_game(game: Game, *, episodes: int = 200, seed: int = 0, write: Write |
     """
     seen: dict[Hashable, Hashable] = {}
     for number in range(episodes):
-        _Episode(game, seed, number, write or random_action, seen).check()
+        episode = _Episode(game, seed, number, write or random_action, seen)
+        try:
+            episode.check()
+        except SparringError:
+            raise
+        except Exception as error:  # noqa: BLE001  # a game may raise anything
+            episode.fail(f"it raised {type(error).__name__}: {error}", error)
+    check_declared(game, limit=limit)
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,24 +195,11 @@ class _Episode:
         return copies
 
     def _outcome(self, state: State) -> Outcome:
-        outcome, info = state.outcome(), self.info
-        returns, (low, high) = outcome.returns, info.bounds
+        outcome = state.outcome()
         self.equal(state.outcome(), outcome, "asked twice, the outcome differs")
-        self.require(
-            len(returns) == len(outcome.kinds) == info.players,
-            f"the outcome is not of {info.players} players: {outcome}",
-        )
-        self.require(
-            all(low - _TOLERANCE <= value <= high + _TOLERANCE for value in returns),
-            f"returns {returns} are not within bounds {info.bounds}",
-        )
-        self.require(set(outcome.kinds) <= set(get_args(Kind)), f"unknown kinds of outcome: {outcome.kinds}")
+        wrong = fault(self.info, outcome)
+        self.require(not wrong, wrong)
         self.require("illegal" not in outcome.kinds, f"only legal moves were made, yet the outcome is {outcome}")
-        total = {"zero": 0.0, "constant": info.total}.get(info.utility)
-        if total is not None:
-            self.require(abs(sum(returns) - total) <= _TOLERANCE, f"returns {returns} do not sum to {total:g}")
-        if info.utility == "identical":
-            self.require(max(returns) - min(returns) <= _TOLERANCE, f"returns {returns} are declared identical")
         return outcome
 
     def _same_knowledge(self, view: _View) -> None:
@@ -226,9 +225,11 @@ class _Episode:
     def _chance(self, use: str) -> SeededChance:
         return SeededChance("check_game", self.seed, self.number, use)
 
-    def fail(self, what: str) -> None:
+    def fail(self, what: str, cause: Exception | None = None) -> NoReturn:
         moves = [f"{player} {text}" for moves in self.moves for player, text in moves.items()]
-        raise GameError(f"{self.info.name}, seed {self.seed}, episode {self.number}: {what}; moves so far {moves}")
+        raise GameError(
+            f"{self.info.name}, seed {self.seed}, episode {self.number}: {what}; moves so far {moves}"
+        ) from cause
 
     def require(self, holds: bool, what: str) -> None:
         if not holds:
@@ -319,7 +320,7 @@ class _Beside:
             if not other.is_terminal() or player is not None:
                 raise GameError(f"{where}: only {'ours' if player is None else self.twin.game} has ended")
             returns = state.outcome().returns
-            if any(abs(a - b) > _TOLERANCE for a, b in zip(returns, other.returns(), strict=True)):
+            if any(abs(a - b) > TOLERANCE for a, b in zip(returns, other.returns(), strict=True)):
                 raise GameError(f"{where}: returns {returns}, in {self.twin.game} {other.returns()}")
             return
         if player != other.current_player():
@@ -358,7 +359,7 @@ class _Beside:
                 raise GameError(f"{where}: {event.text!r} is drawn by chance in only one of the two games")
             if event.player is None:
                 outcomes = dict(other.chance_outcomes())
-                if abs(outcomes.get(number, 0.0) - event.probability) > _TOLERANCE:
+                if abs(outcomes.get(number, 0.0) - event.probability) > TOLERANCE:
                     raise GameError(
                         f"{where}: chance draws {event.text!r} with probability {event.probability:g}, "
                         f"in {self.twin.game} with {outcomes.get(number, 0.0):g}"

@@ -1,6 +1,8 @@
 """The generator samples from the model's own distribution, whatever requests stand beside each other."""
 
+import copy
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +12,7 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.errors import GenerationError
 from sparring.learner import prepare
-from sparring_generators import attention
+from sparring_generators import attention, transformers
 from sparring_generators.capacity import bytes_per_token
 from sparring_generators.packed import PackedLinears
 from sparring_generators.params import TransformersParams
@@ -42,6 +44,12 @@ def loaded() -> LoadedModel:
 @pytest.fixture
 def generator(loaded: LoadedModel) -> TransformersGenerator:
     made = TransformersGenerator(TransformersParams(prefill_tokens=16, decode_batch=3))
+    made.publish("main", loaded)
+    return made
+
+
+def make_generator(loaded: LoadedModel, params: TransformersParams) -> TransformersGenerator:
+    made = TransformersGenerator(params)
     made.publish("main", loaded)
     return made
 
@@ -247,3 +255,95 @@ def test_drawing_inverts_the_cumulative_distribution(size: int) -> None:
 def test_unpublished_weights_are_named(generator: TransformersGenerator) -> None:
     with pytest.raises(GenerationError, match=r"main@7.*published: main"):
         generator.generate([Request("main@7", [5], 0, Sampling())])
+
+
+# ---- what does not go well ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def short(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Memory that suffices for no more than so many tokens in a call of the model; it begins without a bound."""
+    most, forward = [10**9], transformers.hidden_states
+
+    def limited(model: Any, tokens: Sequence[int], *rest: Any) -> torch.Tensor:
+        if len(tokens) > most[0]:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore of it.")
+        return forward(model, tokens, *rest)
+
+    monkeypatch.setattr(transformers, "hidden_states", limited)
+    return most
+
+
+def test_memory_that_runs_short_halves_what_is_done_at_once_and_changes_no_sample(
+    loaded: LoadedModel, short: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = [Request("main", [5 + i, 6, 7, 8 + i], 100 + i, Sampling(max_tokens=6)) for i in range(12)]
+    params = TransformersParams(decode_batch=8, prefill_tokens=64)
+    whole = make_generator(loaded, params).generate(asked)
+    generator = make_generator(loaded, params)
+    short[0] = 6
+    cut = generator.generate(asked)
+    assert [one.tokens for one in cut] == [one.tokens for one in whole]
+    for one, other in zip(cut, whole, strict=True):
+        assert one.logprobs == pytest.approx(other.logprobs, abs=1e-5)
+    told = capsys.readouterr().err.splitlines()
+    assert len(told) == 3  # 8, 4, 2 and 1 rows
+    assert (
+        "memory ran short (CUDA out of memory. Tried to allocate 2 GiB); from now on 1 sequences are written and 8"
+        in told[-1]
+    )
+    generator.generate(asked)
+    assert capsys.readouterr().err == ""  # it is not tried again
+
+    other = make_generator(loaded, params)
+    other.load_state_dict(generator.state_dict())
+    other.generate(asked)
+    assert capsys.readouterr().err == ""
+    fresh = make_generator(loaded, TransformersParams(decode_batch=4, prefill_tokens=64))
+    fresh.load_state_dict(generator.state_dict())  # of a recipe that has changed since
+    assert fresh.state_dict()["halvings"] == 0
+
+
+def test_one_sequence_that_does_not_fit_is_refused_after_a_bounded_number_of_attempts(
+    loaded: LoadedModel, short: list[int]
+) -> None:
+    short[0] = 3
+    with pytest.raises(
+        GenerationError, match=r"a single sequence of policy 'main', of up to 10 tokens, does not fit into memory"
+    ):
+        make_generator(loaded, TransformersParams(decode_batch=4)).generate(
+            [Request("main", [5, 6, 7, 8], 1, Sampling(max_tokens=6))]
+        )
+
+
+def test_other_faults_of_the_model_are_not_taken_for_a_lack_of_memory(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: Any) -> torch.Tensor:
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    monkeypatch.setattr(transformers, "hidden_states", broken)
+    with pytest.raises(RuntimeError, match="shapes"):
+        make_generator(loaded, TransformersParams()).generate([Request("main", [5, 6], 1, Sampling(max_tokens=2))])
+
+
+@pytest.mark.parametrize("fault", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("size", [10, 256, 300])
+def test_of_logits_that_are_no_distribution_a_token_is_drawn_whose_logprob_says_so(fault: float, size: int) -> None:
+    logits = torch.zeros(3, size)
+    logits[1] = fault if fault < 0 else torch.cat([torch.tensor([fault]), torch.zeros(size - 1)])
+    tokens, logprobs = draw(logits, torch.tensor([[0.1, 0.9]] * 3, dtype=torch.float64))
+    assert ((tokens >= 0) & (tokens < size)).all()
+    assert torch.isfinite(logprobs[[0, 2]]).all()
+    assert torch.isnan(logprobs[1]).all()
+
+
+def test_an_answer_ends_at_the_first_token_that_was_drawn_from_no_distribution(loaded: LoadedModel) -> None:
+    spoilt = LoadedModel(copy.deepcopy(loaded.model), loaded.tokenizer)
+    with torch.no_grad():
+        spoilt.model.get_input_embeddings().weight.fill_(float("nan"))
+    (one,) = make_generator(spoilt, TransformersParams()).generate(
+        [Request("main", [5, 6], 1, Sampling(max_tokens=50))]
+    )
+    assert len(one.tokens) == 1
+    assert math.isnan(one.logprobs[0])

