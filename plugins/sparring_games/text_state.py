@@ -50,4 +50,4 @@ class TextState(Generic[G]):
 
     def tell(self, player: int, lines: Sequence[str]) -> None:
         """Add one entry to a player's log, its empty lines left out."""
-        self.logs[player].append("\n".join(line for line in lines if line))
+        self.logs[player].append("\n".join(filter(None, lines)))
