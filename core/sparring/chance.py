@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Protocol, TypeVar
 
 T = TypeVar("T")
@@ -35,7 +36,12 @@ class SeededChance:
     """Chance keyed by facts: ``SeededChance(seed, step, episode)``. Equal keys give equal draws."""
 
     def __init__(self, *key: object) -> None:
-        self._random = random.Random(key_of(*key))
+        self._key = key
+
+    @cached_property
+    def _random(self) -> random.Random:
+        # Made for the first draw: seeding costs as much as a move of a small game, and most opponents and many games draw nothing.
+        return random.Random(key_of(*self._key))
 
     def pick(self, options: Sequence[T], probabilities: Sequence[float] | None = None) -> T:
         if not options:

@@ -62,6 +62,7 @@ class ChatFormat:
 
         self._plain = lru_cache(_CACHED)(self._plain_uncached)
         self._open = lru_cache(_CACHED)(self._open_uncached)
+        self._opening = lru_cache(_CACHED)(self._opening_uncached)
         self._decode = lru_cache(_CACHED)(self._decode_uncached)
 
     @property
@@ -117,18 +118,23 @@ class ChatFormat:
             tokens = [token for character in text for token in self._ids(character, plain=True)]
         return tuple(tokens)
 
+    def _opening_uncached(self, roles: tuple[str, ...]) -> tuple[list[int], ...]:
+        """What stands before, between and after first messages of ``roles``; rendering it takes longer than a turn does."""
+        before, *after = self._frame(roles, True)
+        return (self._encode(before, False), *map(self._ids, after))
+
     def _open_uncached(self, messages: tuple[tuple[str, str], ...]) -> tuple[int, ...]:
         try:
-            pieces = self._frame(tuple(role for role, _ in messages), True)
+            before, *after = self._opening(tuple(role for role, _ in messages))
         except ModelError:
             if len(messages) < 2 or messages[0][0] != "system":
                 raise
             (_, system), (role, text), *others = messages
             return self._open_uncached(((role, f"{system}\n\n{text}"), *others))
-        tokens = self._encode(pieces[0], False)
-        for (_, text), piece in zip(messages, pieces[1:], strict=True):
+        tokens = list(before)
+        for (_, text), piece in zip(messages, after, strict=True):
             tokens += self._plain(text)
-            tokens += self._ids(piece)
+            tokens += piece
         return tuple(tokens)
 
     def open(self, messages: Sequence[tuple[str, str]]) -> tuple[int, ...]:

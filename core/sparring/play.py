@@ -200,11 +200,12 @@ class EpisodeTable:
         settings = self._plan.sampling
         if sampling:
             settings = Sampling(**{**{f: getattr(settings, f) for f in Sampling.__slots__}, **sampling})
-        room = self._hall.limit(held) - len(context)
+        limit = self._hall.limit(held)
+        room = limit - len(context)
         if room < 1:
             raise EpisodeError(
                 f"the conversation of role {role!r} has {len(context)} tokens, and the model of policy {held.name!r} reads at most "
-                f"{self._hall.limit(held)}; play fewer turns, shorten what is said, or take a model that reads more"
+                f"{limit}; play fewer turns, shorten what is said, or take a model that reads more"
             )
         if room < settings.max_tokens:
             settings = replace(settings, max_tokens=room)
@@ -372,28 +373,33 @@ class Hall:
         self, plans: Sequence[EpisodePlan], step: int, more: Callable[[Sequence[Episode]], Sequence[EpisodePlan]] | None
     ) -> list[Episode]:
         tables: list[EpisodeTable] = []
-        live: set[asyncio.Task[None]] = set()
-        ended: asyncio.Queue[asyncio.Task[None]] = asyncio.Queue()
+        live: dict[asyncio.Task[None], Episode] = {}
+        ended: list[asyncio.Task[None]] = []
+        some_ended = asyncio.Event()
         finished: list[Episode] = []
-        episode_of: dict[asyncio.Task[None], Episode] = {}
+
+        def end(task: asyncio.Task[None]) -> None:
+            ended.append(task)
+            some_ended.set()
 
         def start(new: Sequence[EpisodePlan]) -> None:
             for plan in new:
                 table = EpisodeTable(plan, self, step)
                 tables.append(table)
                 task = asyncio.ensure_future(_play_one(plan, table))
-                task.add_done_callback(ended.put_nowait)
-                episode_of[task] = table.episode
-                live.add(task)
+                task.add_done_callback(end)
+                live[task] = table.episode
 
         start(plans)
         try:
             while live:
-                task = await ended.get()
-                live.remove(task)
-                task.result()
-                finished.append(episode_of.pop(task))
-                if more is not None and ended.empty():
+                await some_ended.wait()
+                some_ended.clear()
+                for task in ended:
+                    finished.append(live.pop(task))
+                    task.result()
+                ended.clear()
+                if more is not None:
                     start(more(finished))
         finally:
             for task in live:

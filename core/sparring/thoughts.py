@@ -11,6 +11,8 @@ def split(text: str) -> tuple[str, str]:
     A tag that removing thoughts would put together anew, or a stray closing one, is defused, so that public text
     never opens or closes a thought in somebody else's context.
     """
+    if OPEN not in text and CLOSE not in text:
+        return text, ""
     public: list[str] = []
     private: list[str] = []
     rest = text

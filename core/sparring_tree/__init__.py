@@ -26,9 +26,16 @@ class Event:
     probability: float = 1.0  # of the drawn option; 1 for an action
 
 
+class TreeTooLargeError(GameError):
+    """The tree has more nodes than were wanted."""
+
+
 class _NeedsBranch(Exception):  # noqa: N818  # control flow, not an error
-    def __init__(self, options: Sequence[object], probabilities: Sequence[float]) -> None:
-        self.options, self.probabilities = options, probabilities
+    def __init__(self, options: Sequence[object], probabilities: Sequence[float] | None) -> None:
+        self.options, self._probabilities = options, probabilities
+
+    def probability(self, number: int) -> float:
+        return 1 / len(self.options) if self._probabilities is None else self._probabilities[number]
 
 
 class _Scripted:
@@ -39,7 +46,7 @@ class _Scripted:
 
     def pick(self, options: Sequence[T], probabilities: Sequence[float] | None = None) -> T:
         if self._at == len(self._script):
-            raise _NeedsBranch(options, [1 / len(options)] * len(options) if probabilities is None else probabilities)
+            raise _NeedsBranch(options, probabilities)
         self._at += 1
         return options[self._script[self._at - 1]]
 
@@ -72,7 +79,7 @@ def walk(game: Game, *, limit: int = 1_000_000) -> Iterator[Node]:
     """Every node of the game's tree, parents before children.
 
     A state is rebuilt by playing its history again, so any deterministic game can be walked, however it keeps chance.
-    Raises `GameError` beyond ``limit`` nodes, or if the game takes free text.
+    Raises `TreeTooLargeError` beyond ``limit`` nodes, and `GameError` if the game takes free text.
     """
     seen = 0
     stack: list[tuple[tuple[Event, ...], tuple[int, ...], float]] = [((), (), 1.0)]
@@ -81,17 +88,17 @@ def walk(game: Game, *, limit: int = 1_000_000) -> Iterator[Node]:
         try:
             state, player = _replay(game, history, draws)
         except _NeedsBranch as branch:
+            if len(branch.options) > limit:  # a seed, for example
+                raise _too_large(game, limit) from None
             for number in reversed(range(len(branch.options))):
-                p = branch.probabilities[number]
+                p = branch.probability(number)
                 if p > 0:
                     event = Event(None, str(branch.options[number]), p)
                     stack.append(((*history, event), (*draws, number), probability * p))
             continue
         seen += 1
         if seen > limit:
-            raise GameError(
-                f"the tree of {game.info.name} has more than {limit} nodes; raise limit or use smaller parameters"
-            )
+            raise _too_large(game, limit)
         yield Node(history, state, probability, player)
         if player is None:
             continue
@@ -99,6 +106,12 @@ def walk(game: Game, *, limit: int = 1_000_000) -> Iterator[Node]:
         if actions is None:
             raise GameError(f"{game.info.name} takes free text; its tree has no finite list of moves")
         stack.extend(((*history, Event(player, action)), draws, probability) for action in reversed(actions))
+
+
+def _too_large(game: Game, limit: int) -> TreeTooLargeError:
+    return TreeTooLargeError(
+        f"the tree of {game.info.name} has more than {limit} nodes; raise limit or use smaller parameters"
+    )
 
 
 def _replay(game: Game, history: Sequence[Event], draws: Sequence[int]) -> tuple[State, int | None]:

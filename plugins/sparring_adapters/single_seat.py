@@ -185,9 +185,10 @@ class SingleSeatState:
         self.taken.append(moves[0])
         self.log.append(step.observation)
         self.paid.append(step.reward)
-        self.ended = step.terminated or step.truncated
+        cut_off = step.truncated or len(self.taken) == self.info.max_turns
+        self.ended = step.terminated or cut_off
         # An environment that counts its turns says both: it has ended by its rules, and what it paid stands.
-        self.truncated = step.truncated and not step.terminated
+        self.truncated = cut_off and not step.terminated
         if self.ended:
             self._open().close()
         return {0: Move(moves[0])}

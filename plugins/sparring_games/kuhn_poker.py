@@ -112,6 +112,11 @@ def equilibrium(alpha: float | Fraction) -> dict[str, float | Fraction]:
     }  # fmt: skip
 
 
+def choices(facing: bool) -> list[str]:
+    """The legal actions, the passive one first; ``facing`` a bet or not."""
+    return ["fold", "call"] if facing else ["check", "bet"]
+
+
 class KuhnPoker:
     """Kuhn poker: three cards, one bet; a single hand for chips, or a match of several."""
 
@@ -129,6 +134,15 @@ class KuhnPoker:
         )
         self.stack = params.rounds * (params.ante + params.bet)  # chips each begins with: what it could lose at most
         self.words = {"plain": _PLAIN, "reminding": _REMINDING, "terse": _TERSE}[params.wording]
+        # Texts that hands repeat are made once. Questions are by card and by whether a bet has to be answered.
+        self.questions = {
+            (card, facing): self.words.options.format(options=one_of(choices(facing)[::-1]), named=_NAMED[card])
+            for card in CARDS
+            for facing in (False, True)
+        }
+        self.told = {action: self.words.says.format(says=says, action=action) for action, says in _SAYS.items()}
+        self.dealt = {card: self.words.card.format(card=card) for card in CARDS}
+        self.shown = {card: self.words.shown.format(card=card) for card in CARDS}
         self.rules = self.words.rules.format(ante=params.ante, bet=params.bet)
         if not single:
             self.rules += self.words.match.format(rounds=params.rounds, stack=self.stack)
@@ -180,9 +194,8 @@ class KuhnState:
         if action in ("bet", "call"):
             self._pay(actor, self.game.params.bet)
         self.history += "b" if action in ("bet", "call") else "p"
-        words = self.game.words
         news: tuple[list[str], list[str]] = ([], [])
-        news[1 - actor].append(words.says.format(says=_SAYS[action], action=action))
+        news[1 - actor].append(self.game.told[action])
         ended = action in ("fold", "call") or self.history == "pp"
         if ended:
             self._pay_out(actor, action, news)
@@ -260,7 +273,7 @@ class KuhnState:
                 told.append(game.rules)
             if game.params.rounds > 1:
                 told.append(self._fill(words.hand, player))
-            told.append(words.card.format(card=self.cards[player]))
+            told.append(game.dealt[self.cards[player]])
             if player == self._actor():
                 told.extend((words.first, self._options()))
         self._tell(news)
@@ -282,7 +295,7 @@ class KuhnState:
         else:
             winner = 0 if CARDS.index(self.cards[0]) > CARDS.index(self.cards[1]) else 1
             for player in (0, 1):
-                news[player].append(words.shown.format(card=self.cards[1 - player]))
+                news[player].append(self.game.shown[self.cards[1 - player]])
         self.chips[winner] += sum(self.paid)
         chips = self.paid[1 - winner]
         counted = f"{chips} chip" if chips == 1 else f"{chips} chips"
@@ -293,11 +306,10 @@ class KuhnState:
                 news[player].append(self._fill(words.final, player))
 
     def _choices(self) -> list[str]:
-        return ["fold", "call"] if self.history.endswith("b") else ["check", "bet"]
+        return choices(self.history.endswith("b"))
 
     def _options(self) -> str:
-        named = _NAMED[self.cards[self._actor()]]
-        return self.game.words.options.format(options=one_of(self._choices()[::-1]), named=named)
+        return self.game.questions[self.cards[self._actor()], self.history.endswith("b")]
 
     def _fill(self, text: str, player: int) -> str:
         mine, theirs = self.chips[player], self.chips[1 - player]
@@ -306,4 +318,4 @@ class KuhnState:
     def _tell(self, news: tuple[list[str], list[str]]) -> None:
         for log, told in zip(self.logs, news, strict=True):
             if told:
-                log.append("\n".join(line for line in told if line))
+                log.append("\n".join(filter(None, told)))

@@ -23,7 +23,7 @@ def read_moves(state: State, texts: Mapping[int, str]) -> dict[int, Move]:
 
 def require_movers(state: State, texts: Mapping[int, str]) -> None:
     """Raises `GameError` if ``texts`` are not of exactly the players who move now."""
-    if sorted(texts) != sorted(state.to_act()):
+    if texts.keys() != set(state.to_act()):
         raise GameError(f"moves of players {sorted(texts)} were applied where {sorted(state.to_act())} are to move")
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from sparring import Chance, GameError, GameInfo, Move, Outcome, State
 from sparring_games.matrix_game import MatrixGame, MatrixGameParams
-from sparring_tree import Event, walk
+from sparring_tree import Event, TreeTooLargeError, walk
 
 
 class Coin:
@@ -96,6 +96,16 @@ def test_a_tree_beyond_the_limit_is_refused() -> None:
     assert len(list(walk(Coin(), limit=10))) == 10
     with pytest.raises(GameError, match="coin has more than 9 nodes"):
         list(walk(Coin(), limit=9))
+
+
+def test_a_chance_event_of_more_options_than_the_limit_is_refused_before_they_are_looked_at() -> None:
+    class Seeded(Coin):
+        def new_state(self, chance: Chance) -> State:
+            chance.pick(range(2**40))
+            return super().new_state(chance)
+
+    with pytest.raises(TreeTooLargeError, match="more than 1000 nodes"):
+        list(walk(Seeded(), limit=1000))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from sparring.chance import key_of
 from sparring.errors import GameError
 from sparring.game import Game
 from sparring_contracts.outcomes import TOLERANCE
-from sparring_tree import Node, walk
+from sparring_tree import Node, TreeTooLargeError, walk
 
 Moves = tuple[tuple[str, ...], ...]  # of each player, in order
 
@@ -29,12 +29,15 @@ def check_declared(game: Game, *, limit: int) -> bool:
     """
     nodes: list[Node] = []
     events = 0
-    for node in walk(game, limit=limit + 2):
-        free = node.player is not None and node.state.legal_actions(node.player) is None
-        events += len(node.history)
-        if free or events > limit:
-            return False
-        nodes.append(node)
+    try:
+        for node in walk(game, limit=limit + 2):
+            free = node.player is not None and node.state.legal_actions(node.player) is None
+            events += len(node.history)
+            if free or events > limit:
+                return False
+            nodes.append(node)
+    except TreeTooLargeError:  # at once, by a chance event of more options
+        return False
     _bounds(game, nodes)
     if not game.info.perfect_information:
         _hidden(game, nodes)
