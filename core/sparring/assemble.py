@@ -78,9 +78,10 @@ def assemble(recipe: Recipe) -> Trainer:
     chats = {name: ChatFormat(loaded.tokenizer) for name, loaded in models.items()}
     limits = {name: longest(loaded) for name, loaded in models.items()}
     hall = Hall(generator, chats, next(iter(models)), recipe.train.judge_seconds, limits)
-    for judge in {id(judge): judge for entry in entries for judge in entry.judges.values()}.values():
-        if attach := getattr(judge, "attach", None):
-            attach(hall.voice)
+    asking = {id(judge): (judge, hall.voice) for entry in entries for judge in entry.judges.values()}
+    for part, ask in (asking | {id(e.estimator): (e.estimator, hall.score) for e in entries}).values():
+        if attach := getattr(part, "attach", None):
+            attach(ask)
     learners: dict[str, Learner] = {}
     frozen: dict[str, LoadedModel] = {}
     for name, loaded in models.items():

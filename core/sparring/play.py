@@ -324,6 +324,13 @@ class Hall:
         self._voiced += len(requests)
         return [chat.decode(completion.tokens) for completion in self._generate(requests)]
 
+    def score(self, policy: str, answers: Sequence[tuple[Sequence[int], str]]) -> list[float]:
+        """See `sparring.interfaces.Scorer`."""
+        chat = self.chats[policy]
+        return [
+            sum(s) for s in self.generator.score(policy, [(context, chat.answer(text)) for context, text in answers])
+        ]
+
     def _generate(self, requests: Sequence[Request]) -> list[Completion]:
         began = time.perf_counter()
         completions = self.generator.generate(requests)
