@@ -21,7 +21,9 @@ SELF_PLAYED = ("seed_0", "seed_1", "seed_2")
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", default="0,1")
-    parser.add_argument("--ways", default=",".join(WAYS), help="only these; what was measured of the others stays in the result")
+    parser.add_argument(
+        "--ways", default=",".join(WAYS), help="only these; what was measured of the others stays in the result"
+    )
     given = parser.parse_args()
     ways = given.ways.split(",")
     found: dict[str, dict[str, dict[str, object]]] = {}

@@ -78,8 +78,9 @@ def assemble(recipe: Recipe) -> Trainer:
     chats = {name: ChatFormat(loaded.tokenizer) for name, loaded in models.items()}
     limits = {name: longest(loaded) for name, loaded in models.items()}
     hall = Hall(generator, chats, next(iter(models)), recipe.train.judge_seconds, limits)
-    asking = {id(judge): (judge, hall.voice) for entry in entries for judge in entry.judges.values()}
-    for part, ask in (asking | {id(e.estimator): (e.estimator, hall.score) for e in entries}).values():
+    asking: dict[int, tuple[object, object]] = {id(e.estimator): (e.estimator, hall.score) for e in entries}
+    asking |= {id(judge): (judge, hall.voice) for e in entries for judge in e.judges.values()}
+    for part, ask in asking.values():
         if attach := getattr(part, "attach", None):
             attach(ask)
     learners: dict[str, Learner] = {}

@@ -326,10 +326,8 @@ class Hall:
 
     def score(self, policy: str, answers: Sequence[tuple[Sequence[int], str]]) -> list[float]:
         """See `sparring.interfaces.Scorer`."""
-        chat = self.chats[policy]
-        return [
-            sum(s) for s in self.generator.score(policy, [(context, chat.answer(text)) for context, text in answers])
-        ]
+        rows = [(context, self.chats[policy].answer(text)) for context, text in answers]
+        return [sum(logprobs) for logprobs in self.generator.score(policy, rows)]
 
     def _generate(self, requests: Sequence[Request]) -> list[Completion]:
         began = time.perf_counter()
