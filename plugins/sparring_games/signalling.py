@@ -96,7 +96,7 @@ class SignallingState(TextState[Signalling]):
         return read
 
     def outcome(self) -> Outcome:
-        kind = "win" if self._amount() else "loss"
+        kind: Literal["win", "loss"] = "win" if self._amount() else "loss"
         return Outcome((self._amount(),) * 2, (kind, kind), reason=f"{self.seen}: {self.said}, {self.picked}")
 
     def show(self) -> None:
