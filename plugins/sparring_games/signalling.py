@@ -17,6 +17,8 @@ from sparring import Chance, GameInfo, Move, Outcome, Params
 from sparring_games.moves import one_of, read_moves
 from sparring_games.text_state import TextState
 
+# No object begins with a symbol, or a model that can spell would have a convention before it plays.
+_SYMBOLS = "klmnopqrstuvwxyz"
 _OBJECTS = ("apple", "bell", "candle", "drum", "egg", "flag", "glove", "hat", "ink", "jar")
 
 
@@ -24,7 +26,7 @@ class SignallingParams(Params):
     objects: int = Field(
         4, ge=1, le=len(_OBJECTS), description="Objects; each is as likely to be the one that is seen."
     )
-    symbols: int = Field(4, ge=1, le=26, description="Symbols that can be said: letters from a on.")
+    symbols: int = Field(4, ge=1, le=16, description="Symbols that can be said: letters from k on.")
     wording: Literal["plain", "terse"] = Field(
         "plain",
         description="plain is short sentences; terse leaves the rules out, for tiny models that learn them by playing.",
@@ -37,7 +39,7 @@ class Signalling:
     def __init__(self, params: SignallingParams) -> None:
         self.params = params
         self.objects = list(_OBJECTS[: params.objects])
-        self.symbols = [chr(ord("a") + number) for number in range(params.symbols)]
+        self.symbols = list(_SYMBOLS[: params.symbols])
         self.info = GameInfo(
             name="signalling", roles=("sender", "receiver"), utility="identical", bounds=(0.0, 1.0), max_turns=2
         )

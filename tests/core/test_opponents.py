@@ -29,6 +29,7 @@ SAMPLERS = [
     "{use: prioritized, every: 2, size: 2}",
     "{use: delayed, every: 2}",
     "{use: uniform_pool, every: 2, size: 2}",
+    "{use: cole, every: 2, size: 2}",
 ]
 
 

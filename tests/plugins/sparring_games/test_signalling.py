@@ -80,16 +80,21 @@ def test_the_best_convention_is_worth_what_the_game_says(objects: int, symbols: 
 @pytest.mark.parametrize("wording", ["plain", "terse"])
 def test_the_receiver_hears_the_symbol_and_not_the_object(play: Any, wording: str) -> None:
     game = Signalling(SignallingParams(wording=wording))  # type: ignore[arg-type]  # one of its literals
-    heard = {tuple(play(game, "b", thing).observe(1)) for thing in game.objects}
+    heard = {tuple(play(game, "l", thing).observe(1)) for thing in game.objects}
     assert len(heard) == 1
     assert len({tuple(play(game, symbol, "bell").observe(1)) for symbol in game.symbols}) == 4
     assert "bell" in play(game, "", "bell").observe(0)[-1]
 
 
+def test_no_object_can_be_spelled_by_a_symbol() -> None:
+    game = Signalling(SignallingParams(objects=10, symbols=16))
+    assert not {thing[0] for thing in game.objects} & set(game.symbols)
+
+
 def test_moves_are_read_without_case_and_refused_with_the_legal_ones(play: Any) -> None:
     state = play(GAME, "", "drum")
-    assert state.apply({0: "drum"})[0].reason == "'drum' is not one of the legal moves: a, b, c, d"
-    assert state.apply({0: " C "})[0].action == "c"
+    assert state.apply({0: "drum"})[0].reason == "'drum' is not one of the legal moves: k, l, m, n"
+    assert state.apply({0: " M "})[0].action == "m"
     assert state.apply({1: "Drum"})[1].action == "drum"
     assert state.outcome().returns == (1, 1)
-    assert play(GAME, "a,bell", "drum").outcome().kinds == ("loss", "loss")
+    assert play(GAME, "k,bell", "drum").outcome().kinds == ("loss", "loss")
