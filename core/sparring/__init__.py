@@ -29,6 +29,7 @@ from sparring.interfaces import (
     RunEnded,
     RunStarted,
     Sampling,
+    Scorer,
     Speaker,
     StepEnded,
     Store,
@@ -62,7 +63,7 @@ __all__ = [
     "Game", "GameError", "GameInfo", "Generator", "Judge", "LoadedModel", "Match", "MatchObserver", "Metric",
     "ModelContext", "ModelSource", "Move", "NeedsReference", "Objective", "Opponent", "OpponentSampler", "Outcome", "Params", "Player", "PluginError",
     "PolicyGradientRecord", "PreferenceRecord", "RecipeError", "Record", "RecordBuilder", "RecordKind", "Register",
-    "Request", "RoleScheme", "RoleSpec", "RunEnded", "RunStarted", "Sampling", "SeededChance", "Span", "SparringError", "Speaker",
+    "Request", "RoleScheme", "RoleSpec", "RunEnded", "RunStarted", "Sampling", "Scorer", "SeededChance", "Span", "SparringError", "Speaker",
     "State", "StepEnded", "Store", "Table", "Task", "TaskSource", "Tracker", "Trajectory", "Transcript", "Turn", "Twin",
     "Verdict", "Voice", "component", "hookimpl", "random_action",
 ]  # fmt: skip

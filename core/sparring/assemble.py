@@ -67,9 +67,11 @@ def assemble(recipe: Recipe) -> Trainer:
     most = getattr(generator, "max_length", None) or sys.maxsize
     limits = {name: min(longest(loaded), most) for name, loaded in models.items()}
     hall = Hall(generator, chats, next(iter(models)), recipe.train.judge_seconds, limits)
-    for judge in {id(judge): judge for entry in entries for judge in entry.judges.values()}.values():
-        if attach := getattr(judge, "attach", None):
-            attach(hall.voice)
+    asking: dict[int, tuple[object, object]] = {id(e.estimator): (e.estimator, hall.score) for e in entries}
+    asking |= {id(judge): (judge, hall.voice) for e in entries for judge in e.judges.values()}
+    for part, ask in asking.values():
+        if attach := getattr(part, "attach", None):
+            attach(ask)
     learners: dict[str, Learner] = {}
     frozen: dict[str, LoadedModel] = {}
     for name, loaded in models.items():

@@ -194,8 +194,16 @@ class Voice(Protocol):
     def __call__(self, policy: str, transcripts: Sequence[Transcript], sampling: Sampling) -> list[str]: ...
 
 
+class Scorer(Protocol):
+    """How an estimator asks what policies of the recipe think of answers: all of them in one batch of the run's generator."""
+
+    def __call__(self, policy: str, answers: Sequence[tuple[Sequence[int], str]]) -> list[float]:
+        """Log-probability (nats, temperature 1) under ``policy`` of each text, as a whole answer after the tokens of its context."""
+        ...
+
+
 class AdvantageEstimator(Protocol):
-    """Turns rewards into advantages."""
+    """Turns rewards into advantages. One that asks policies about answers has ``attach(scorer)``, called once: see `Scorer`."""
 
     def estimate(self, trajectories: Sequence[Trajectory]) -> Sequence[Sequence[float]]:
         """One advantage for each turn of each trajectory. Called once a step, trajectories in episode order."""
@@ -214,8 +222,8 @@ class Curriculum(Protocol):
         ...
 
 
-# Who sits on a seat: None is the policy as it is now, the only one that is trained; a number one of its past versions;
-# a name another policy of the recipe as it is now; or a player, with the name to show it by.
+# Who sits on a seat: None is the policy as it is now, the only one that is trained; a number one of its past versions; a name
+# another policy of the recipe as it is now, or with "@40" as it was then; or a player, with the name to show it by.
 Opponent = int | str | tuple[str, Player] | None
 
 
@@ -240,11 +248,11 @@ class OpponentSampler(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """An episode that the policy as it is now played against one of its past versions."""
+    """An episode from which a policy learns, and whom it met there."""
 
     policy: str
     game: str
-    opponent: int  # the past version
+    opponent: int | str | None  # a past version of it; who else did not learn, by name; None: nobody
     returns: Mapping[str, float]  # of the learning policy's roles: all rewards of an episode
 
 

@@ -337,6 +337,11 @@ class Hall:
             require_whole(completion, sampling, f"question {i} of a judge to policy {policy!r}")
         return [chat.decode(completion.tokens) for completion in completions]
 
+    def score(self, policy: str, answers: Sequence[tuple[Sequence[int], str]]) -> list[float]:
+        """See `sparring.interfaces.Scorer`."""
+        rows = [(context, self.chats[policy].answer(text)) for context, text in answers]
+        return [sum(logprobs) for logprobs in self.generator.score(policy, rows)]
+
     def _generate(self, requests: Sequence[Request]) -> list[Completion]:
         began = time.perf_counter()
         completions = self.generator.generate(requests)

@@ -6,7 +6,7 @@ advantage estimators see. A record is one row of training data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -55,11 +55,15 @@ class Turn:
 
 @dataclass(slots=True, eq=False)
 class Trajectory:
-    """The trained turns of one role along one conversation, in order, and the labels of the first."""
+    """The trained turns of one role along one conversation, in order, and the labels of the first.
+
+    ``rows`` are the episode's: a turn was said after the tokens ``rows[turn.row].tokens[: turn.start]``.
+    """
 
     episode: int
     role: str
     turns: list[Turn]
+    rows: Sequence[Row] = ()
 
     @property
     def labels(self) -> Mapping[str, str | int | float | bool]:
@@ -101,7 +105,7 @@ class Episode:
         for turn in self.turns:
             if turn.trained:
                 key = (row_trajectory[turn.row], turn.role)
-                found.setdefault(key, Trajectory(self.number, turn.role, [])).turns.append(turn)
+                found.setdefault(key, Trajectory(self.number, turn.role, [], self.rows)).turns.append(turn)
         return list(found.values())
 
 

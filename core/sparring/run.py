@@ -66,13 +66,9 @@ class Run:
         learners = {name: learner.loaded for name, learner in self.trainer.learners.items()}
         train, generator = self.recipe.train, self.trainer.generator
         evaluators = [evaluator for evaluator, _ in self.trainer.evaluators]
-        self.memory = memory.plan(
-            learners,
-            generator,
-            train.token_budget,
-            checkpointing=train.activation_checkpointing,
-            versions=version_bytes(learners, generator, self.trainer.opponents, evaluators, train.steps),
-        )
+        versions = version_bytes(learners, generator, self.trainer.opponents, evaluators, train.steps)
+        again = train.activation_checkpointing
+        self.memory = memory.plan(learners, generator, train.token_budget, checkpointing=again, versions=versions)
         self.memory.require_room()
         # Models and libraries stay for good; looking through them at every collection would cost more than playing does.
         gc.collect()

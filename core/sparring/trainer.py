@@ -272,15 +272,16 @@ class Trainer:
                 turn.reward = combine(turn.rewards, rule.combine, rule.parts)
 
     def _matches(self, episode: Episode) -> Iterator[Match]:
-        """What an episode says about each past version that its learning policies met."""
+        """What an episode says about each that its learning policies met and that did not learn itself."""
         returns: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
         for turn in episode.turns:
             if turn.trained:
                 returns[turn.holder][turn.role] += turn.reward
-        past = dict.fromkeys(tuple(turn.holder.split("@")) for turn in episode.turns if "@" in turn.holder)
-        for policy, version in past:
-            if policy in returns:
-                yield Match(policy, episode.game, int(version.rstrip("*")), dict(returns[policy]))
+        met = dict.fromkeys(turn.holder for turn in episode.turns if turn.holder not in returns)
+        for policy, mine in returns.items():
+            for holder in met or (None,):
+                name, _, version = (holder or "").partition("@")
+                yield Match(policy, episode.game, int(version.rstrip("*")) if name == policy else holder, dict(mine))
 
     def _estimate(self, episodes: Sequence[Episode]) -> list[Trajectory]:
         """Advantages, by the estimator of each entry. Entries that share a component share its call."""
@@ -437,9 +438,7 @@ class Trainer:
 
     def _components(self) -> Iterator[tuple[str, Stateful]]:
         """Components with memory, each under a name that the recipe decides."""
-        parts: list[tuple[str, object]] = [
-            ("opponents", self.opponents), ("curriculum", self.curriculum), ("generator", self.generator),
-        ]  # fmt: skip
+        parts: list[tuple[str, object]] = [(n, getattr(self, n)) for n in ("opponents", "curriculum", "generator")]
         seen: set[int] = set()
         for entry in self.entries:
             candidates: list[tuple[str, object]] = [

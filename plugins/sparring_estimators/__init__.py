@@ -8,6 +8,7 @@ def sparring_register_advantage_estimators(register: Register[AdvantageEstimator
     from sparring_estimators.group_relative import GroupRelative, GroupRelativeParams
     from sparring_estimators.leave_one_out import LeaveOneOut, LeaveOneOutParams
     from sparring_estimators.plain import Plain, PlainParams
+    from sparring_estimators.population_entropy import PopulationEntropy, PopulationEntropyParams
     from sparring_estimators.reinforce_pp import (
         ReinforcePP,
         ReinforcePPBaseline,
@@ -28,3 +29,4 @@ def sparring_register_advantage_estimators(register: Register[AdvantageEstimator
     register("stage_switch", StageSwitch, StageSwitchParams, paper="arXiv:2509.25541")
     register("three_stage", ThreeStage, ThreeStageParams)
     register("plain", Plain, PlainParams)
+    register("population_entropy", PopulationEntropy, PopulationEntropyParams, paper="arXiv:2112.11701")

@@ -11,6 +11,7 @@ def sparring_register_evaluators(register: Register[Evaluator]) -> None:
     from sparring_evaluators.nash_conv import NashConv, NashConvParams
     from sparring_evaluators.ratings import Ratings, RatingsParams
     from sparring_evaluators.tasks import Tasks, TasksParams
+    from sparring_evaluators.zero_shot import ZeroShot, ZeroShotParams
 
     chips = "utility"
     register(
@@ -81,5 +82,17 @@ def sparring_register_evaluators(register: Register[Evaluator]) -> None:
             Metric("eval/tasks/*/solve_rate_high", "share", "Upper end of it."),
             Metric("eval/tasks/*/solve_rate_at/*", "share", "The same of the tasks of one difficulty."),
             Metric("eval/tasks/*/missing_rate", "share", "Answers from which none could be taken."),
+        ],
+    )  # fmt: skip
+    register(
+        "zero_shot", ZeroShot, ZeroShotParams, paper="arXiv:2310.05208",
+        metrics=[
+            Metric("eval/zero_shot/*/*/with/*/mean_return", chips, "What this agent gets with this partner, a match; seats swapped."),
+            Metric("eval/zero_shot/*/*/with/*/mean_return_error", chips, "Half the width of its 95 % interval."),
+            Metric("eval/zero_shot/*/*/mean_return", chips, "What this agent gets, mean over its partners."),
+            Metric("eval/zero_shot/*/*/br_proximity", "share", "Of what partners' best responses get, mean over partners."),
+            Metric("eval/zero_shot/*/self_play", chips, "What agents get with themselves, mean over agents."),
+            Metric("eval/zero_shot/*/cross_play", chips, "What agents get with others, mean over pairs."),
+            Metric("eval/zero_shot/*/gap", chips, "The one less the other: what they have agreed on with nobody else."),
         ],
     )  # fmt: skip

@@ -15,6 +15,7 @@ def sparring_register_games(register: Register[Game]) -> None:
     from sparring_games.nim import Nim, NimParams
     from sparring_games.pig import Pig, PigParams
     from sparring_games.repeated_dilemma import RepeatedDilemma, RepeatedDilemmaParams
+    from sparring_games.signalling import Signalling, SignallingParams
     from sparring_games.simple_negotiation import SimpleNegotiation, SimpleNegotiationParams
     from sparring_games.taboo import Taboo, TabooParams
     from sparring_games.three_player_kuhn import ThreePlayerKuhn, ThreePlayerKuhnParams
@@ -40,3 +41,4 @@ def sparring_register_games(register: Register[Game]) -> None:
     register("repeated_dilemma", RepeatedDilemma, RepeatedDilemmaParams)
     register("three_player_kuhn", ThreePlayerKuhn, ThreePlayerKuhnParams)
     register("tiny_hanabi", TinyHanabi, TinyHanabiParams)
+    register("signalling", Signalling, SignallingParams)

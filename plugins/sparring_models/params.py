@@ -33,6 +33,11 @@ class TinyParams(Params):
         ge=0,
         description="Imitation ends early when answers cost at most this much more than their own frequencies allow, in nats per answer.",
     )
+    seed: int = Field(
+        0,
+        ge=0,
+        description="Beside the run's seed: policies of one run that differ in it begin with different weights.",
+    )
 
     @model_validator(mode="after")
     def _heads_fit(self) -> TinyParams:

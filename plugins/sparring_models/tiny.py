@@ -59,8 +59,9 @@ class Tiny:
                 "the model 'tiny' is made of examples of play and was given none with an answer; use a pretrained model"
             )
         tokenizer = build_tokenizer(transcripts, self.params.vocabulary, self.params.max_length)
-        model = self._build(len(tokenizer), tokenizer.eos_token_id, context.seed)
-        warm_up(model, rows_of(transcripts, ChatFormat(tokenizer)), self.params, context.seed)
+        seed = key_of(context.seed, "tiny", self.params.seed) if self.params.seed else context.seed
+        model = self._build(len(tokenizer), tokenizer.eos_token_id, seed)
+        warm_up(model, rows_of(transcripts, ChatFormat(tokenizer)), self.params, seed)
         return LoadedModel(model.eval(), tokenizer)
 
     def _build(self, vocabulary: int, end: int, seed: int) -> PreTrainedModel:

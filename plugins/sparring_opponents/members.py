@@ -138,21 +138,24 @@ class Members:
         return [member for member in members if results.matches(member) < self.params.matches]
 
     def matches_ended(self, matches: Sequence[Match]) -> None:
-        by_policy: defaultdict[str, list[Match]] = defaultdict(list)
+        by_policy: defaultdict[str, list[tuple[int, Match]]] = defaultdict(list)
         for match in matches:
-            if self._populated(match.policy) and match.opponent in self._populations[match.policy].table.members:
-                by_policy[match.policy].append(match)
+            met = match.opponent
+            if not isinstance(met, int) or not self._populated(match.policy):
+                continue
+            if met in self._populations[match.policy].table.members:
+                by_policy[match.policy].append((met, match))
         for policy, mine in by_policy.items():
             population = self._populations[policy]
             if not population.due:  # what is being completed is not forgotten meanwhile, or it might never be complete
                 population.results.fade(self.params.memory)
             scores: defaultdict[int, list[float]] = defaultdict(list)
-            for match in mine:
+            for member, match in mine:
                 won = fmean(match.returns.values())
                 score = 0.5 if won == 0 else float(won > 0)
-                scores[match.opponent].append(score)
+                scores[member].append(score)
                 value = won if self.params.payoff == "returns" else 2 * score - 1
-                population.results.add(match.opponent, f"{match.game}/{'+'.join(sorted(match.returns))}", value)
+                population.results.add(member, f"{match.game}/{'+'.join(sorted(match.returns))}", value)
             population.steps += 1
             self._note_win_rate(population, scores)
 

@@ -121,3 +121,19 @@ def test_without_examples_it_says_so() -> None:
 def test_sizes_that_do_not_fit_are_refused(given: dict[str, int], said: str) -> None:
     with pytest.raises(ValidationError, match=said):
         TinyParams.model_validate(given)
+
+
+def test_policies_of_one_run_may_begin_with_weights_of_their_own() -> None:
+    """Another seed gives other weights of the same tokenizer; the same one the same; none is the run's own."""
+
+    def weights(run: int, seed: int) -> tuple[torch.Tensor, dict[str, int]]:
+        params = TinyParams(hidden=32, heads=1, kv_heads=1, layers=1, warmup_examples=8, warmup_steps=0, seed=seed)
+        made = Tiny(params).load(ModelContext(run, kuhn))
+        return made.model.get_input_embeddings().weight, made.tokenizer.get_vocab()
+
+    (first, words), (second, others) = weights(0, 1), weights(0, 2)
+    assert words == others
+    assert not first.equal(second)
+    assert first.equal(weights(0, 1)[0])
+    assert not first.equal(weights(1, 1)[0])
+    assert not first.equal(weights(1, 0)[0])  # nor is a seed of a policy that of another run
