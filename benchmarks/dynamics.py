@@ -2,10 +2,12 @@
 
     python benchmarks/dynamics.py kuhn_poker --pulls 0.1:0,0.05:0,0.1:0.005,0.15:0.01 --rates 0.05,0.2
     python benchmarks/dynamics.py leduc_poker --pulls 0.5:0,0.5:0.005 --rates 0.05,0.2
+    python benchmarks/dynamics.py leduc_poker --pulls 0.5:0,0.5:0.01 --rates 0.05,0.2 --hands 512 --steps 300
 
 A table of logits instead of a model, and exact gradients over OpenSpiel's whole tree instead of sampled hands, so that what is left is
 the method's own doing: policy gradient with the forward KL of the recipes and Adam with a half cosine. NashConv at the end. A
-pull ``0.1:0.005`` is a KL weight of 0.1 to a reference that moves 0.005 of its way to the policy in each step.
+pull ``0.1:0.005`` is a KL weight of 0.1 to a reference that moves 0.005 of its way to the policy in each step. With ``--hands`` so many
+are sampled for each step instead, eight of a deal compared with each other: what a run has but for the model.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import torch
 from common import save
 
 GAMES = {"kuhn_poker": "kuhn_poker", "leduc_poker": "leduc_poker(suit_isomorphism=true)"}
+GROUP = 8  # hands of a deal that are compared
 NOTHING = 0  # the action before the first one, of probability 1: fills up short paths
 
 
@@ -33,21 +36,28 @@ class Tree(NamedTuple):
     decisions: torch.Tensor  # (D, depth) actions that lead to each decision
     chance: torch.Tensor  # (D,) its probability by chance alone
     decided: torch.Tensor  # (D,) the information state there
+    deals: torch.Tensor  # (K,) how probable each deal of all cards is
+    dealt: torch.Tensor  # (K, T) 1 where a deal may come to an end, 0 elsewhere
+    returns: torch.Tensor  # (T,) what the first player wins at each end
 
 
 def tree_of(game: Any) -> Tree:
     where: dict[str, tuple[int, list[int]]] = {}
     state_of, player_of = [0], [0]
     names = {"": 0}
-    ends: list[tuple[list[int], float]] = []
+    ends: list[tuple[list[int], float, tuple[int, ...]]] = []
+    returns: list[float] = []
+    deals: dict[tuple[int, ...], float] = {}
     decisions: list[tuple[list[int], float, int]] = []
 
-    def visit(state: Any, path: list[int], chance: float) -> None:
+    def visit(state: Any, path: list[int], chance: float, cards: tuple[int, ...]) -> None:
         if state.is_terminal():
-            ends.append((path, chance * state.returns()[0]))
+            ends.append((path, chance * state.returns()[0], cards))
+            returns.append(state.returns()[0])
+            deals[cards] = chance
         elif state.is_chance_node():
             for action, probability in state.chance_outcomes():
-                visit(state.child(action), path, chance * probability)
+                visit(state.child(action), path, chance * probability, (*cards, action))
         else:
             player, legal = state.current_player(), state.legal_actions()
             key = state.information_state_string(player)
@@ -57,10 +67,12 @@ def tree_of(game: Any) -> Tree:
                 player_of.extend([1 - 2 * player] * len(legal))
             decisions.append((path, chance, names[key]))
             for place, action in enumerate(legal):
-                visit(state.child(action), [*path, where[key][0] + place], chance)
+                visit(state.child(action), [*path, where[key][0] + place], chance, cards)
 
-    visit(game.new_initial_state(), [], 1.0)
-    depth = max(len(path) for path, _ in ends)
+    visit(game.new_initial_state(), [], 1.0, ())
+    depth = max(len(path) for path, _, _ in ends)
+    most = max(map(len, deals))  # a hand that ends early is of every deal that begins with its cards
+    whole = {cards: chance for cards, chance in deals.items() if len(cards) == most}
 
     def padded(paths: list[list[int]]) -> torch.Tensor:
         return torch.tensor([path + [NOTHING] * (depth - len(path)) for path in paths])
@@ -69,11 +81,16 @@ def tree_of(game: Any) -> Tree:
         where,
         torch.tensor(state_of),
         torch.tensor(player_of, dtype=torch.float64),
-        padded([path for path, _ in ends]),
-        torch.tensor([value for _, value in ends], dtype=torch.float64),
+        padded([path for path, _, _ in ends]),
+        torch.tensor([value for _, value, _ in ends], dtype=torch.float64),
         padded([path for path, _, _ in decisions]),
         torch.tensor([chance for _, chance, _ in decisions], dtype=torch.float64),
         torch.tensor([number for _, _, number in decisions]),
+        torch.tensor(list(whole.values()), dtype=torch.float64),
+        torch.tensor(
+            [[float(deal[: len(cards)] == cards) for _, _, cards in ends] for deal in whole], dtype=torch.float64
+        ),
+        torch.tensor(returns, dtype=torch.float64),
     )
 
 
@@ -97,6 +114,27 @@ def gradient(tree: Tree, logits: torch.Tensor, reference: torch.Tensor, kl: floa
         return torch.Tensor(of_value * tree.player_of - kl * pull)
 
 
+def sampled_gradient(
+    tree: Tree, logits: torch.Tensor, reference: torch.Tensor, kl: float, hands: int, chance: torch.Generator
+) -> torch.Tensor:
+    """The same from so many sampled hands, each against the others of its deal (leave one out)."""
+    logits = logits.detach().requires_grad_()
+    policy = policy_of(tree, logits)
+    with torch.no_grad():
+        deals = torch.multinomial(tree.deals, hands // GROUP, replacement=True, generator=chance)
+        reach = tree.dealt[deals] * policy[tree.ends].prod(1)
+        played = torch.multinomial(reach, GROUP, replacement=True, generator=chance)
+        won = tree.returns[played]
+        advantages = ((won - won.mean(1, keepdim=True)) * GROUP / (GROUP - 1)).flatten()
+        taken = tree.ends[played.flatten()]
+    gain = advantages @ (policy.log()[taken] * tree.player_of[taken]).sum(1)
+    cross = torch.zeros(int(tree.state_of.max()) + 1, dtype=policy.dtype)
+    cross = cross.index_add(0, tree.state_of, -policy_of(tree, reference) * policy.log())
+    met = cross[tree.state_of[taken]] * (taken != NOTHING)
+    (found,) = torch.autograd.grad((gain - kl * met.sum()) / hands, logits)
+    return torch.Tensor(found)
+
+
 def nash_conv(game: Any, tree: Tree, logits: torch.Tensor) -> float:
     policy = policy_of(tree, logits).tolist()
     table = {key: [(a, policy[first + n]) for n, a in enumerate(legal)] for key, (first, legal) in tree.where.items()}
@@ -112,15 +150,20 @@ class Way(NamedTuple):
     learning_rate: float
 
 
-def run(game: Any, tree: Tree, way: Way, steps: int) -> float:
+def run(game: Any, tree: Tree, way: Way, steps: int, hands: int) -> float:
     """NashConv after ``steps``, from a start near even play."""
-    logits = 0.05 * torch.randn(len(tree.state_of), dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    chance = torch.Generator().manual_seed(0)
+    logits = 0.05 * torch.randn(len(tree.state_of), dtype=torch.float64, generator=chance)
     logits.requires_grad_()
     reference = logits.detach().clone()
     optimizer = torch.optim.AdamW([logits], lr=way.learning_rate, betas=(way.momentum, 0.95), weight_decay=0.0)
     for step in range(steps):
         optimizer.param_groups[0]["lr"] = way.learning_rate * 0.5 * (1 + math.cos(math.pi * step / steps))
-        logits.grad = -gradient(tree, logits, reference, way.kl).to(torch.float64)
+        if hands:
+            up = sampled_gradient(tree, logits, reference, way.kl, hands, chance)
+        else:
+            up = gradient(tree, logits, reference, way.kl)
+        logits.grad = -up.to(torch.float64)
         optimizer.step()
         reference = torch.lerp(reference, logits.detach(), way.reference_rate)
     return nash_conv(game, tree, logits.detach())
@@ -132,6 +175,7 @@ def main() -> None:
     parser.add_argument("--pulls", required=True, help="KL weight and the reference's rate, such as 0.1:0,0.1:0.005")
     parser.add_argument("--rates", default="0.05", help="learning rates")
     parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--hands", type=int, default=0, help="sampled for each step; 0: exact gradients")
     given = parser.parse_args()
     torch.set_num_threads(1)
     game = pyspiel.load_game(GAMES[given.game])
@@ -142,9 +186,10 @@ def main() -> None:
             for momentum in (0.9, 0.0):
                 kl, reference_rate = map(float, pull.split(":"))
                 way = Way(momentum, kl, reference_rate, float(rate))
-                found.append({**way._asdict(), "nash_conv": run(game, tree, way, given.steps)})
+                found.append({**way._asdict(), "nash_conv": run(game, tree, way, given.steps, given.hands)})
                 print({key: round(value, 3) for key, value in found[-1].items()}, flush=True)
-    save(f"dynamics-{given.game}", {"steps": given.steps, "runs": found})
+    name = f"dynamics-{given.game}" + (f"-{given.hands}" if given.hands else "")
+    save(name, {"steps": given.steps, "hands": given.hands, "runs": found})
 
 
 if __name__ == "__main__":
