@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 
 import pytest
 
@@ -28,27 +28,46 @@ def played(request: pytest.FixtureRequest) -> tuple[str, Trainer, list[Episode]]
 
 
 def test_each_game_gets_its_share(played: tuple[str, Trainer, list[Episode]]) -> None:
+    """Two hands of Kuhn poker for each match of the others in the tiny run; equal ones at the paper's scale."""
     recipe, trainer, episodes = played
     counts = Counter(episode.game for episode in episodes)
-    weights = {entry.name: entry.weight for entry in trainer.entries}
+    weights: dict[str, float] = defaultdict(float)
+    for entry in trainer.entries:
+        assert entry.game is not None
+        weights[entry.game.info.name] += entry.weight
     assert set(counts) == set(weights) == set(GAMES)
-    assert weights["kuhn_poker"] == (2 if recipe.endswith("cpu") else 1)
+    assert weights["kuhn_poker"] == (2 if recipe.endswith("cpu") else 1) * weights["tic_tac_toe"]
+    assert weights["tic_tac_toe"] == weights["simple_negotiation"]
     shares = [counts[game] / weights[game] for game in GAMES]
     assert max(shares) - min(shares) <= 1
 
 
+def test_random_play_holds_one_seat_of_half_the_matches_of_the_tiny_run(
+    played: tuple[str, Trainer, list[Episode]],
+) -> None:
+    recipe, trainer, episodes = played
+    for game in GAMES:
+        holders = [trainer.entries[episode.entry].roles for episode in episodes if episode.game == game]
+        against = Counter(role for roles in holders for role, held in roles.items() if held.name == "random")
+        if game == "kuhn_poker" or not recipe.endswith("cpu"):
+            assert not against
+        else:
+            assert against["player_0"] + against["player_1"] == len(holders) / 2
+            assert against["player_0"] == against["player_1"]
+    assert not any(turn.trained for episode in episodes for turn in episode.turns if turn.holder == "random")
+
+
 def test_each_game_and_role_has_a_baseline(played: tuple[str, Trainer, list[Episode]]) -> None:
-    """Returns of the smoke steps, folded in by hand in the order of the episodes."""
-    _, trainer, episodes = played
+    """Returns of the smoke steps, folded in by hand in the order of the episodes; against random play apart."""
+    recipe, trainer, episodes = played
     estimators = {id(entry.estimator): entry.estimator for entry in trainer.entries}
     assert len(estimators) == 1
     (estimator,) = estimators.values()
-    expected: dict[tuple[str, str], float] = {}
+    expected: dict[tuple[int | str, str], float] = {}
     for episode in episodes:
         for trajectory in episode.trajectories():
-            key = (episode.game, trajectory.role)
+            key = (episode.entry if recipe.endswith("cpu") else episode.game, trajectory.role)
             expected[key] = 0.95 * expected.get(key, 0.0) + 0.05 * trajectory.total
-    assert set(expected) <= {(game, role) for game in GAMES for role in ("player_0", "player_1")}
     found = estimator.state_dict()["baselines"]  # type: ignore[attr-defined]
     assert {tuple(json.loads(key)): value for key, value in found.items()} == pytest.approx(expected)
 

@@ -145,6 +145,29 @@ def fixed_point_nash_conv(game: torch.Tensor, alpha: float) -> float:
     return nash_conv(game, row, column)
 
 
+@ALL_GAMES
+def test_momentum_keeps_it_from_coming_to_rest(name: str) -> None:
+    """AdamW's average of past gradients goes on pushing where the opponent no longer is."""
+    late = {momentum: by_adamw(GAMES[name], pulled(0.2), momentum)[-100:] for momentum in (0.9, 0.0)}
+    assert max(late[0.9]) > 1.0
+    assert max(late[0.0]) < 0.25
+
+
+def by_adamw(game: torch.Tensor, objective: PolicyGradient, momentum: float, steps: int = 400) -> list[float]:
+    """NashConv before each step, with a reference that plays evenly and is fixed."""
+    mine = [torch.linspace(0.5, -0.5, n, dtype=torch.float64).requires_grad_() for n in game.shape]
+    optimizer = torch.optim.AdamW(mine, lr=0.05, betas=(momentum, 0.95), weight_decay=0.0)
+    found = []
+    for _ in range(steps):
+        row, column = (torch.softmax(logits.detach(), 0) for logits in mine)
+        found.append(nash_conv(game, row, column))
+        optimizer.zero_grad()
+        for logits, value in zip(mine, (game @ column, -(row @ game)), strict=True):
+            objective(expected(logits, logits.detach(), torch.zeros_like(logits), value))[0].backward()
+        optimizer.step()
+    return found
+
+
 def test_a_step_of_magnetic_mirror_descent_is_the_papers_closed_form() -> None:
     """``π' ∝ [π μ^(αη) exp(ηq)]^(1/(1+αη))``, where the expected loss has its minimum; Sokota et al. 2023, equation 11."""
     alpha, eta = 0.3, 2.0
