@@ -24,9 +24,9 @@ _OBJECTS = ("apple", "bell", "candle", "drum", "egg", "flag", "glove", "hat", "i
 
 class SignallingParams(Params):
     objects: int = Field(
-        4, ge=1, le=len(_OBJECTS), description="Objects; each is as likely to be the one that is seen."
+        4, ge=2, le=len(_OBJECTS), description="Objects; each is as likely to be the one that is seen."
     )
-    symbols: int = Field(4, ge=1, le=16, description="Symbols that can be said: letters from k on.")
+    symbols: int = Field(4, ge=2, le=16, description="Symbols that can be said: letters from k on.")
     wording: Literal["plain", "terse"] = Field(
         "plain",
         description="plain is short sentences; terse leaves the rules out, for tiny models that learn them by playing.",

@@ -15,7 +15,7 @@ GAME = Signalling(SignallingParams())
 
 
 @pytest.mark.parametrize(
-    "params", [{}, {"wording": "terse"}, {"objects": 3, "symbols": 2}, {"objects": 1, "symbols": 5}]
+    "params", [{}, {"wording": "terse"}, {"objects": 3, "symbols": 2}, {"objects": 2, "symbols": 5}]
 )
 def test_it_is_a_sound_game(params: dict[str, Any]) -> None:
     check_game(Signalling(SignallingParams(**params)), episodes=40)
