@@ -5,7 +5,8 @@ maximum entropy population-based training (MEP; Zhao et al. 2021, arXiv:2112.117
 others would not, which keeps their conventions apart. As in ZSC-Eval's repository (f940869) π̄ counts as no less than 1e-5, and the
 bonus reaches the advantages only: rewards are logged, and told to the opponent sampler, without it.
 
-Ours: what was said is the public text of the turn, as a whole answer after the tokens that the policy had read, so all members are asked
+Ours: a move that the game refused has no bonus. Among all texts nonsense is the least likely, and a population that was paid for it learned
+nothing else; the papers' actions are all legal. And what was said is the public text of the turn, as a whole answer after the tokens that the policy had read, so all members are asked
 about the same string, and about no thoughts.
 """
 
@@ -82,7 +83,10 @@ class PopulationEntropy:
         different = list(dict.fromkeys((context, turn.public) for context, turn in said))
         mean = dict(zip(different, self._probabilities(different), strict=True))
         p = self.params
-        return [-p.weight * math.log(max(p.floor, mean[context, turn.public])) for context, turn in said]
+        return [
+            0.0 if turn.labels.get("legal") is False else -p.weight * math.log(max(p.floor, mean[context, turn.public]))
+            for context, turn in said
+        ]
 
     def _probabilities(self, answers: Sequence[tuple[Sequence[int], str]]) -> list[float]:
         """The members' mean probability of each answer."""

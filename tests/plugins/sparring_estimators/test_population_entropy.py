@@ -56,6 +56,12 @@ def test_the_mean_counts_as_no_less_than_the_floor() -> None:
     assert found == [pytest.approx([-0.1 * math.log(1e-5)])]
 
 
+def test_a_move_that_the_game_refused_has_no_bonus() -> None:
+    refused = said("y", -1.0)
+    refused.turns[0].labels["legal"] = False
+    assert estimator().estimate([refused]) == [[-1.0]]
+
+
 def test_rewards_stay_as_they_were_and_equal_answers_are_asked_about_once() -> None:
     made, asked = estimator(), []
 
@@ -119,7 +125,8 @@ def test_in_a_run_it_is_the_mean_probability_of_the_policies_as_they_sampled() -
         both = told[tuple(row.tokens[: turn.start]), turn.public]
         assert len(both) == 2
         assert both[0] != both[1]  # they began with weights of their own
-        assert turn.advantage == pytest.approx(turn.reward - 0.5 * math.log(max(1e-5, sum(both) / 2)))
+        bonus = -0.5 * math.log(max(1e-5, sum(both) / 2)) if turn.labels["legal"] else 0.0
+        assert turn.advantage == pytest.approx(turn.reward + bonus)
         (span,) = turn.spans
         if turn.finish == "stop" and span.tokens == run.hall.chats["one"].answer(turn.public):
             assert both[0] == pytest.approx(math.exp(sum(span.logprobs)), rel=1e-4)
