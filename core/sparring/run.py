@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import signal
 import threading
 import time
@@ -22,6 +21,7 @@ from sparring.recipe import Recipe, resolved
 from sparring.run_folder import RunFolder, write_text_atomically
 from sparring.trainer import Trainer
 from sparring_memory import plan as memory
+from sparring_memory.garbage import settled
 from sparring_memory.versions import version_bytes
 
 
@@ -70,11 +70,6 @@ class Run:
         again = train.activation_checkpointing
         self.memory = memory.plan(learners, generator, train.token_budget, checkpointing=again, versions=versions)
         self.memory.require_room()
-        # Models and libraries stay for good; looking through them at every collection would cost more than playing does.
-        gc.collect()
-        gc.freeze()
-        # Nor does looking through a step's episodes every few hundred objects find anything: that was 6 % of a step.
-        gc.set_threshold(100_000)
         record = manifest(text, whole, self.host, self.recipe)
         if resume:
             self.notes = differences(self.folder.read_manifest(), record)
@@ -108,6 +103,7 @@ class Run:
         hooks = self.host.manager.hook
         with ExitStack() as closing:
             closing.callback(self.folder.close)
+            closing.enter_context(settled())
             for tracker in self.trackers:
                 closing.callback(tracker.close)
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -43,21 +42,20 @@ def profile(
     """
     from sparring.assemble import assemble
     from sparring.recipe import find_recipe, load_recipe
+    from sparring_memory.garbage import settled
 
     host = load_host(plugins, blocked)
     trainer = assemble(load_recipe(find_recipe(recipe, host.recipe_packages), host.registry, sets=sets, smoke=smoke))
     trainer.step()
-    # As a run does: or else collections look through models and libraries again and again.
-    gc.collect()
-    gc.freeze()
     measured: list[Parts] = []
     metrics: list[dict[str, float]] = []
-    for _ in range(steps):
-        before = _generator_seconds(trainer)
-        found, _ = trainer.step()
-        after = _generator_seconds(trainer)
-        metrics.append(found)
-        measured.append(_parts(found, {part: after[part] - before.get(part, 0.0) for part in after}))
+    with settled():  # as a run is
+        for _ in range(steps):
+            before = _generator_seconds(trainer)
+            found, _ = trainer.step()
+            after = _generator_seconds(trainer)
+            metrics.append(found)
+            measured.append(_parts(found, {part: after[part] - before.get(part, 0.0) for part in after}))
     parts = {key: statistics.median(step.get(key, 0.0) for step in measured) for key in measured[-1]}
     rates = _rates(trainer, metrics)
     _print(parts, rates)
