@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -160,13 +159,16 @@ class _Tree:
 
     @classmethod
     def of(cls, game: Game, limit: int) -> _Tree:
-        from sparring_tree import walk
+        from sparring_tree import TreeTooLargeError, walk
 
         nodes, ends, known = 0, 0, set[int]()
-        for node in itertools.islice(walk(game, limit=limit + 1), limit + 1):
-            nodes += 1
-            ends += node.terminal
-            if node.player is not None:
-                own = tuple(event.text for event in node.history if event.player == node.player)
-                known.add(hash((node.player, tuple(node.state.observe(node.player)), own)))
+        try:
+            for node in walk(game, limit=limit):
+                nodes += 1
+                ends += node.terminal
+                if node.player is not None:
+                    own = tuple(event.text for event in node.history if event.player == node.player)
+                    known.add(hash((node.player, tuple(node.state.observe(node.player)), own)))
+        except TreeTooLargeError:
+            nodes = limit + 1
         return cls(nodes, ends, len(known))

@@ -112,6 +112,7 @@ _hook("sparring_register_advantage_estimators", ("plain", Made, ScaleParams), ("
 _hook("sparring_register_record_builders", ("policy_gradient", Made, ScaleParams))
 _hook("sparring_register_objectives", ("loss", Made, ScaleParams))
 _hook("sparring_register_opponent_samplers", ("current", Made, ScaleParams))
+_hook("sparring_register_curricula", ("constant", Made, ScaleParams))
 _hook("sparring_register_players", ("random", Made, ScaleParams))
 _hook("sparring_register_models", ("small", ToyModel, ScaleParams), ("pretrained", ToyModel, PathParams))
 _hook("sparring_register_generators", ("transformers", Made, ScaleParams))

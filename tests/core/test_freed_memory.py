@@ -9,6 +9,7 @@ import pytest
 # another, whose blocks are mapped one by one whatever it is told.
 PROGRAM = """
 import resource, torch
+import sparring.assemble  # as a run does; what libraries leave on the heap decides where it grows
 from sparring_memory.freed import keep_freed_memory
 
 def pages_asked_for():

@@ -61,7 +61,11 @@ def test_a_sound_estimator_passes(estimator: AdvantageEstimator) -> None:
     check_estimator(estimator, zero_if_equal=not isinstance(estimator, Moving))
 
 
-@pytest.mark.parametrize("name", load_plugins().registry.names("estimator"))
+#: What the kit's trajectories are not enough for; their own tests check these.
+ELSEWHERE = {"population_entropy": "asks policies about answers", "stage_switch": "knows only turns with a stage"}
+
+
+@pytest.mark.parametrize("name", sorted({*load_plugins().registry.names("estimator")} - ELSEWHERE.keys()))
 def test_bundled_estimators_pass(name: str) -> None:
     check_estimator(make("estimator", name))
 
