@@ -1,8 +1,8 @@
 """The judge `outcome`: makes rewards of how a match ended.
 
-SPIRAL pays +1, -1 and 0, and -1.5 to who makes an illegal move while the other gets +0.5 (Liu et al. 2025,
-arXiv:2506.24119): ``{mode: result, illegal_self: -1.5, illegal_other: 0.5}``. That is not zero-sum. Without those two a
-forfeit pays what the game's `Outcome` says.
+SPIRAL pays +1, -1 and 0 (Liu et al. 2025, arXiv:2506.24119): ``{mode: result}``. Its repository pays -1.5 to who makes an illegal
+move while the other gets +0.5: ``{mode: result, illegal_self: -1.5, illegal_other: 0.5}``. That is not zero-sum. Without those two
+a forfeit pays what the game's `Outcome` says.
 """
 
 from __future__ import annotations

@@ -16,12 +16,12 @@ from sparring.trainer import Trainer
 Played = tuple[str, Trainer, list[tuple[dict[str, float], list[Episode]]]]
 
 
-@pytest.fixture(scope="module", params=["kuhn_poker", "tic_tac_toe"])
+@pytest.fixture(scope="module", params=["kuhn_poker/spiral", "kuhn_poker/spiral_repository", "tic_tac_toe/spiral"])
 def played(request: pytest.FixtureRequest) -> Played:
     """Two steps of a recipe's smoke block, with a model that is smaller still."""
     host = load_plugins()
     small = "{use: tiny, hidden: 64, heads: 2, kv_heads: 1, layers: 2, warmup_steps: 40, warmup_examples: 256}"
-    source = find_recipe(f"{request.param}/spiral", host.recipe_packages)
+    source = find_recipe(request.param, host.recipe_packages)
     sets = [f"policies.main.model={small}", "train.threads=1"]
     trainer = assemble(load_recipe(source, host.registry, smoke=True, sets=sets))
     return request.param, trainer, [trainer.step() for _ in range(trainer.recipe.train.steps)]
@@ -45,8 +45,9 @@ def test_every_batch_is_used_twice(played: Played) -> None:
         assert 0 <= metrics["clip_rate/main"] <= 1
 
 
-def test_rewards_are_the_papers(played: Played) -> None:
-    _, _, steps = played
+def test_rewards_are_the_papers_or_its_repositorys(played: Played) -> None:
+    name, _, steps = played
+    offends, other = (-1.5, 0.5) if name.endswith("repository") else (-1.0, 1.0)
     endings: Counter[str] = Counter()
     for episode in (episode for _, episodes in steps for episode in episodes):
         last = {turn.role: turn for turn in episode.turns}
@@ -56,7 +57,7 @@ def test_rewards_are_the_papers(played: Played) -> None:
             if offender is None:
                 expected = {"win": 1.0, "loss": -1.0, "draw": 0.0, "truncated": 0.0}[kinds[role]]
             else:
-                expected = -1.5 if role == f"player_{offender}" else 0.5
+                expected = offends if role == f"player_{offender}" else other
             assert turn.reward == expected
         assert not any(turn.reward for turn in episode.turns if turn not in last.values())
         endings["legal" if offender is None else "illegal"] += 1
@@ -65,7 +66,8 @@ def test_rewards_are_the_papers(played: Played) -> None:
 
 def test_contexts_are_the_games_own(played: Played) -> None:
     """Kuhn poker is one conversation; in tic-tac-toe each turn stands alone behind the rules and the board."""
-    game, trainer, steps = played
+    name, trainer, steps = played
+    game = name.partition("/")[0]
     chat = trainer.hall.chats["main"]
     longest = 0
     for episode in (episode for _, episodes in steps for episode in episodes):
@@ -83,7 +85,8 @@ def test_contexts_are_the_games_own(played: Played) -> None:
 
 
 def test_win_rates_are_shares_of_the_matches(played: Played) -> None:
-    game, trainer, _ = played
+    name, trainer, _ = played
+    game = name.partition("/")[0]
     found = trainer.evaluate(final=True)
     opponents = ["random"] if game == "kuhn_poker" else ["random", "minimax"]
     assert [name for name in found if name.endswith("/win_rate")] == [
