@@ -20,8 +20,9 @@ from typing import Any, Self
 from pydantic import Field, model_validator
 
 from sparring.params import did_you_mean
+from sparring_adapters.generators import Generators
 from sparring_adapters.reading import one_line
-from sparring_adapters.single_seat import PrivateRandom, SingleSeat, SingleSeatParams
+from sparring_adapters.single_seat import SingleSeat, SingleSeatParams
 
 
 class GemParams(SingleSeatParams):
@@ -80,7 +81,7 @@ def build(params: GemParams) -> Any:
     """The environment, which draws as it is built: always the same. It is copied for each match, for some take long to build."""
     with _quiet_logging():
         import gem
-    with PrivateRandom(0).lent(), _no_downloads():
+    with Generators(0).lent(), _no_downloads():
         return gem.make(params.id, **params.parameters)
 
 

@@ -11,16 +11,14 @@ from __future__ import annotations
 
 import json
 import math
-import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar
 
-import numpy as np
 from pydantic import Field
 
 from sparring import Chance, GameError, GameInfo, Move, Outcome, Params, SparringError
 from sparring.errors import EpisodeError
+from sparring_adapters.generators import Generators
 from sparring_adapters.reading import one_line, require_movers
 from sparring_endpoint import FailureCount
 
@@ -78,25 +76,6 @@ class Environment(Protocol):
 
 class RefusedError(Exception):
     """Why an environment does not take a text as an action."""
-
-
-class PrivateRandom:
-    """The global random state of Python and NumPy as one match sees it: its own, seeded, and lent for a call at a time."""
-
-    def __init__(self, seed: int) -> None:
-        self._mine = (random.Random(seed).getstate(), np.random.RandomState(seed % 2**32).get_state())
-
-    @contextmanager
-    def lent(self) -> Iterator[None]:
-        outside = random.getstate(), np.random.get_state()
-        random.setstate(self._mine[0])
-        np.random.set_state(self._mine[1])
-        try:
-            yield
-        finally:
-            self._mine = random.getstate(), np.random.get_state()
-            random.setstate(outside[0])
-            np.random.set_state(outside[1])
 
 
 class SingleSeat:
@@ -169,7 +148,7 @@ class SingleSeatState:
         """One of the recipe's ``moves``, or what the environment samples. Raises `GameError` if there are none."""
         if self.game.moves:
             return chance.pick(self.game.moves)
-        sampled = self._open().sample(PrivateRandom(chance.pick(range(_SEEDS))))
+        sampled = self._open().sample(Generators(chance.pick(range(_SEEDS))))
         if sampled is None:
             raise GameError(
                 f"{self.info.name} samples no moves, so it cannot be played at random; give the game some with 'moves'"
@@ -227,7 +206,7 @@ class _Session:
 
     def __init__(self, game: SingleSeat, start: int) -> None:
         self.name, self.failures, self.start, self.made = game.info.name, game.failures, start, 0
-        self.random = PrivateRandom(start)
+        self.random = Generators(start)
         self.environment = self._call("be built", game.make)
 
     @classmethod
@@ -244,7 +223,7 @@ class _Session:
         self.made += 1
         return step
 
-    def sample(self, draws: PrivateRandom) -> str | None:
+    def sample(self, draws: Generators) -> str | None:
         """A random action, drawn from ``draws``: what the match itself draws next is as it was."""
         mine, self.random = self.random, draws
         try:

@@ -23,9 +23,10 @@ from typing import Any, Literal, Protocol, Self
 
 from pydantic import Field, model_validator
 
+from sparring_adapters.generators import Generators
 from sparring_adapters.own_loop import Ask, Exchange, OwnLoop
 from sparring_adapters.reading import one_line
-from sparring_adapters.single_seat import PrivateRandom, SingleSeat, SingleSeatParams
+from sparring_adapters.single_seat import SingleSeat, SingleSeatParams
 
 
 class VerifiersParams(SingleSeatParams):
@@ -117,7 +118,7 @@ def module_of(name: str) -> str:
 
 def load(params: VerifiersParams) -> Source:
     """The environment. Its module runs, which may draw, and which replaces the handlers of signals."""
-    with PrivateRandom(0).lent(), _own_signals():
+    with Generators(0).lent(), _own_signals():
         from datasets.utils import disable_progress_bars
 
         disable_progress_bars()

@@ -12,7 +12,8 @@ import pytest
 from sparring import GameError, SeededChance
 from sparring.errors import EpisodeError
 from sparring.testing import check_game
-from sparring_adapters.single_seat import PrivateRandom, RefusedError, SingleSeat, SingleSeatParams
+from sparring_adapters.generators import Generators
+from sparring_adapters.single_seat import RefusedError, SingleSeat, SingleSeatParams
 
 
 class Dice:
@@ -187,7 +188,7 @@ def test_moves_of_the_recipe_go_before_the_environments_own() -> None:
 
 
 def test_lending_survives_an_error() -> None:
-    mine = PrivateRandom(1)
+    mine = Generators(1)
 
     def fail() -> None:
         with mine.lent():
