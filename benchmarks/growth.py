@@ -11,7 +11,6 @@ python benchmarks/growth.py --runs 3
 from __future__ import annotations
 
 import argparse
-import gc
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +31,7 @@ from sparring.trainer import Trainer
 from sparring_generators.capacity import bytes_per_token
 from sparring_generators.packed import pack
 from sparring_generators.params import TransformersParams, make_transformers
+from sparring_memory.garbage import settled
 
 FLAT = (
     1.15  # the largest rate over the smallest, and the time of a turn with most episodes over that with a tenth of them
@@ -85,12 +85,7 @@ SCRIPTED: dict[str, tuple[str, Callable[[str], list[str]]]] = {
 
 def trainer_of(name: str, model: str, entry: str, max_tokens: int) -> Trainer:
     text = RECIPE.format(model=model, entry=entry, max_tokens=max_tokens)
-    trainer = assemble(load_recipe(RecipeSource(name, text, name), load_plugins().registry))
-    # As a run does: or else collections look through models and libraries again and again.
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(100_000)
-    return trainer
+    return assemble(load_recipe(RecipeSource(name, text, name), load_plugins().registry))
 
 
 class Noted:
@@ -165,13 +160,14 @@ def opened(name: str, sizes: Sequence[int], runs: int, resident: int) -> dict[st
     play(trainer, Noted(inner), 4, 0)
     rates: dict[int, list[float]] = {size: [] for size in sizes}
     most: dict[int, int] = {}
-    for run in range(1, runs + 1):
-        for size in sizes:
-            generator = Noted(inner)
-            seconds, turns, tokens = play(trainer, generator, size, run)
-            rates[size].append(tokens / seconds)
-            most[size] = generator.most
-            print(f"{name}, {size} open, at most {generator.most} asked at once: {tokens} tokens in {turns} turns, {tokens / seconds:,.0f} a second", flush=True)  # fmt: skip
+    with settled():  # as a run is
+        for run in range(1, runs + 1):
+            for size in sizes:
+                generator = Noted(inner)
+                seconds, turns, tokens = play(trainer, generator, size, run)
+                rates[size].append(tokens / seconds)
+                most[size] = generator.most
+                print(f"{name}, {size} open, at most {generator.most} asked at once: {tokens} tokens in {turns} turns, {tokens / seconds:,.0f} a second", flush=True)  # fmt: skip
     middle = {size: statistics.median(found) for size, found in rates.items()}
     spread = max(middle.values()) / min(middle.values())
     print(f"{name}: {spread:.2f} between the largest and the smallest rate (limit {FLAT})")
@@ -185,15 +181,16 @@ def beside(name: str, sizes: Sequence[int], runs: int) -> dict[str, Any]:
     generator = Instant(trainer.hall.chats["main"], answers)
     play(trainer, generator, 64, 0)
     found: dict[int, list[float]] = {size: [] for size in sizes}
-    for run in range(1, runs + 1):
-        for size in sizes:
-            spent = []
-            # The cost of one episode is that of beginning and ending; a single time says nothing.
-            for again in range(max(1, 64 // size)):
-                generator.seconds = 0.0
-                seconds, turns, _ = play(trainer, generator, size, 1000 * run + again)
-                spent.append(1e6 * (seconds - generator.seconds) / turns)
-            found[size].append(statistics.median(spent))
+    with settled():  # as a run is
+        for run in range(1, runs + 1):
+            for size in sizes:
+                spent = []
+                # The cost of one episode is that of beginning and ending; a single time says nothing.
+                for again in range(max(1, 64 // size)):
+                    generator.seconds = 0.0
+                    seconds, turns, _ = play(trainer, generator, size, 1000 * run + again)
+                    spent.append(1e6 * (seconds - generator.seconds) / turns)
+                found[size].append(statistics.median(spent))
     middle = {size: statistics.median(values) for size, values in found.items()}
     growth = middle[sizes[-1]] / middle[sizes[-2]]
     print(f"{name}: {({size: round(value) for size, value in middle.items()})} µs a turn; {growth:.2f} from {sizes[-2]} to {sizes[-1]} (limit {FLAT})", flush=True)  # fmt: skip
