@@ -1,11 +1,11 @@
 """Claim: playing many games at once takes a fraction of the processor time that padded `generate` takes.
 
 The same games, models and sampling settings; the same chat, scheme and game code. Only the generator differs: ours with
-everything, ours without what it keeps between turns, a padded batch of transformers' own `generate` for every round
-of turns, and vLLM with its prefix cache. Processor seconds on one thread, medians of runs that take turns, first a short one
+everything, ours that waits in every round of turns for the longest answer, ours that keeps nothing between those rounds, a padded
+batch of transformers' own `generate` for each, and vLLM with its prefix cache. Processor seconds on one thread, medians of runs that take turns, first a short one
 to warm up.
 
-python benchmarks/rollout.py --model tiny --episodes 64 --runs 5
+python benchmarks/rollout.py --model tiny --games mix --runs 5
 python benchmarks/rollout.py --model smollm2_135m --episodes 64 --runs 1 --vllm eager
 """
 
@@ -27,17 +27,29 @@ from sparring.plugins import load_plugins
 from sparring.recipe import RecipeSource, load_recipe
 from sparring.trainer import Trainer
 from sparring_generators.params import VllmParams, make_vllm
+from sparring_memory.garbage import settled
 
 RECIPE = """
 format: 1
 policies: {{main: {{model: {model}, dtype: {dtype}}}}}
-play:
-  - {{game: {{use: taboo, turns: {turns}}}, scheme: turn_based}}
+play: {play}
 advantage: role_conditioned
 objective: policy_gradient
 sampling: {{max_tokens: {max_tokens}}}
+generator: {{use: transformers, kv_gib: {kv_gib}}}
 train: {{steps: 1, threads: 1}}
 """
+
+
+TURN_BASED = "scheme: {use: turn_based, retries: 2}"
+MIX = (
+    "{use: taboo, turns: 3}",
+    "truth_and_deception",
+    "undercover",
+    "simple_negotiation",
+    "{use: kuhn_poker, rounds: 3}",
+    "tic_tac_toe",
+)
 
 
 class PaddedGenerate:
@@ -83,11 +95,11 @@ class PaddedGenerate:
         return completions
 
 
-class Forgetful:
-    """A generator that keeps nothing from one round of turns to the next."""
+class Rounds:
+    """A generator that answers all it is asked before anybody may ask again; a forgetful one keeps nothing of it."""
 
-    def __init__(self, inner: Generator) -> None:
-        self.inner = inner
+    def __init__(self, inner: Generator, *, forgetful: bool) -> None:
+        self.inner, self.forgetful = inner, forgetful
 
     def room(self, requests: Sequence[Request]) -> int:
         return self.inner.room(requests)
@@ -96,18 +108,20 @@ class Forgetful:
         self.inner.release()
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        self.inner.release()
+        if self.forgetful:
+            self.inner.release()
         return self.inner.generate(requests)
 
 
 def measure(trainer: Trainer, generator: object, episodes: int, seed: int) -> dict[str, float]:
     """Sampled tokens per processor second of the whole play, and the same per second in the generator."""
-    (entry,) = trainer.entries
     trainer.hall.generator = generator  # type: ignore[assignment]
-    plans = [entry.plan(number, number, entry.roles, (seed,)) for number in range(episodes)]
-    began, wall = time.process_time(), time.perf_counter()
-    played = trainer.hall.play(plans, 0)
-    seconds, wall = time.process_time() - began, time.perf_counter() - wall
+    entries = [trainer.entries[number % len(trainer.entries)] for number in range(episodes)]
+    plans = [entry.plan(number, number, entry.roles, (seed,)) for number, entry in enumerate(entries)]
+    with settled():
+        began, wall = time.process_time(), time.perf_counter()
+        played = trainer.hall.play(plans, 0)
+        seconds, wall = time.process_time() - began, time.perf_counter() - wall
     trainer.hall.generator.release()
     turns = [turn for episode in played for turn in episode.turns]
     tokens = sum(len(span.tokens) for turn in turns for span in turn.spans)
@@ -119,22 +133,29 @@ def main() -> None:
     parser.add_argument("--model", default="tiny")
     parser.add_argument("--episodes", type=int, default=64)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--games", default="taboo", choices=("taboo", "mix"))
+    parser.add_argument("--turns", type=int, default=3, help="Of a player of taboo.")
     parser.add_argument("--max-tokens", type=int, default=24)
+    parser.add_argument("--kv-gib", type=float, default=2.0)
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--without", default="", help="Arms that are left out, with commas between them.")
     parser.add_argument("--vllm", default="none", choices=("none", "eager", "compiled"))
     given = parser.parse_args()
-    text = RECIPE.format(model=given.model, turns=given.turns, max_tokens=given.max_tokens, dtype=given.dtype)
+    games = MIX if given.games == "mix" else (f"{{use: taboo, turns: {given.turns}}}",)
+    play = "[" + ", ".join(f"{{game: {game}, {TURN_BASED}}}" for game in games) + "]"
+    text = RECIPE.format(
+        model=given.model, play=play, max_tokens=given.max_tokens, dtype=given.dtype, kv_gib=given.kv_gib
+    )
     trainer = assemble(load_recipe(RecipeSource("rollout", text, "rollout"), load_plugins().registry))
     loaded = trainer.learners["main"].loaded
     arms: dict[str, object] = {
         "ours": trainer.generator,
-        "nothing kept between turns": Forgetful(trainer.generator),
+        "in rounds": Rounds(trainer.generator, forgetful=False),
+        "in rounds, nothing kept": Rounds(trainer.generator, forgetful=True),
         "padded generate": PaddedGenerate(loaded),
     }
     if given.vllm != "none":
-        engine = make_vllm(VllmParams(eager=given.vllm == "eager", max_length=2048))
+        engine = make_vllm(VllmParams(eager=given.vllm == "eager", max_length=2048, kv_gib=given.kv_gib))
         engine.publish("main", loaded)
         arms[f"vllm, {given.vllm}"] = engine
     arms = {name: generator for name, generator in arms.items() if name not in given.without.split(",")}
@@ -149,7 +170,7 @@ def main() -> None:
     ratios = {name: rates["ours"] / rate for name, rate in rates.items()}
     print({name: (round(rates[name], 1), round(ratios[name], 2)) for name in rates})
     result = {"arguments": vars(given), "tokens_per_cpu_second": rates, "ours_is_faster_by": ratios, "runs": found}
-    save(f"rollout-{given.model}-{given.dtype}-{given.vllm}-{given.turns}x{given.max_tokens}", result)
+    save(f"rollout-{given.games}-{given.model}-{given.dtype}-{given.vllm}-{given.turns}x{given.max_tokens}", result)
 
 
 if __name__ == "__main__":

@@ -28,9 +28,10 @@ def test_roots_hold_only_our_packages_and_a_readme() -> None:
 
 
 #: Beside the core: what plugins and the command line may share and the core does not know of.
-SHARED = {"sparring_endpoint", "sparring_tree", "sparring_memory", "sparring_contracts"}
-#: Beside the core: what it asks. What fits into memory, whether what was handed over is whole, and, for the kit of checks, a game's tree.
-ASKED = {"sparring_memory", "sparring_contracts", "sparring_tree"}
+SHARED = {"sparring_endpoint", "sparring_tree", "sparring_memory", "sparring_contracts", "sparring_yaml"}
+#: Beside the core: what it asks. What fits into memory, whether what was handed over is whole, what a recipe's text says in which
+#: line and, for the kit of checks, a game's tree.
+ASKED = {"sparring_memory", "sparring_contracts", "sparring_yaml", "sparring_tree"}
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda path: path.name)

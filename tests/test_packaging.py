@@ -120,6 +120,7 @@ def test_the_commands_work_from_an_empty_folder(scripts: Path, tmp_path: Path) -
         "sparring_contracts",
         "sparring_memory",
         "sparring_tree",
+        "sparring_yaml",
     }
     assert all(line.split()[1:3] == ["sparring", sparring.__version__] for line in plugins[1:])
     assert "nothing is wrong" in call(scripts / "sparring", "check", "kuhn_poker/quickstart", cwd=tmp_path)

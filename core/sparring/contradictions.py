@@ -11,7 +11,7 @@ from sparring.errors import SparringError
 from sparring.params import Choice, did_you_mean
 from sparring.play import Held
 from sparring.sections import EvaluateSpec
-from sparring.yaml_source import KeyPath
+from sparring_yaml import KeyPath
 
 if TYPE_CHECKING:
     from sparring.recipe import Recipe

@@ -368,6 +368,22 @@ class Generator(Protocol):
         ...
 
 
+@runtime_checkable
+class Continuous(Generator, Protocol):
+    """A generator whose requests join and leave at any token, so that nobody waits for the longest answer of all.
+
+    What it is writing counts in `room`, which then may be 0, and `generate` may be called meanwhile. `release` gives that up.
+    """
+
+    def admit(self, requests: Sequence[Request]) -> Sequence[int]:
+        """Take these on. Returns a number for each, which no other has had."""
+        ...
+
+    def advance(self) -> Mapping[int, Completion]:
+        """Write until something has ended, if there is anything. Returns what has, by its number, each once."""
+        ...
+
+
 # ---- learning --------------------------------------------------------------------------------------------------------
 
 

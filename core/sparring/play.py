@@ -1,8 +1,8 @@
 """Playing: many episodes as coroutines, all their turns in one batch.
 
-Episodes run on an event loop of their own. When every one of them waits, the loop is about to sleep; that is the
-moment to answer all that was asked: judgements first, then one generator call with every turn of every episode, and
-when nothing else is left the judges that want to see the whole step.
+Episodes run on an event loop of their own. When every one of them waits, the loop is about to sleep; that is the moment to
+answer: judgements, if as many wait as turns are being written; then turns, of every game at once, until one of them has
+ended, whose episode goes on beside the others'; and when nothing else is left the judges that want to see the whole step.
 Nothing depends on the clock, so a step plays the same way each time.
 """
 
@@ -12,7 +12,7 @@ import asyncio
 import selectors
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -30,6 +30,7 @@ from sparring.errors import (
 from sparring.game import Game, State
 from sparring.interfaces import (
     Completion,
+    Continuous,
     Generator,
     Judge,
     Player,
@@ -296,6 +297,7 @@ class Hall:
     sampling_seconds: float = 0.0
     sampled_tokens: int = 0
     _asked: list[_Asked] = field(default_factory=list)
+    _written: dict[int, _Asked] = field(default_factory=dict)  # what a continuous generator is writing
     _judgements: list[_Judgement] = field(default_factory=list)
     _speakers: list[_Spoken] = field(default_factory=list)
     _key: tuple[object, ...] = ()  # of what is being played, for the noise of judges' questions
@@ -345,11 +347,26 @@ class Hall:
     def _generate(self, requests: Sequence[Request]) -> list[Completion]:
         began = time.perf_counter()
         completions = self.generator.generate(requests)
-        self.sampling_seconds += time.perf_counter() - began
         if len(completions) != len(requests):
             raise GenerationError(f"the generator gave {len(completions)} completions for {len(requests)} requests")
-        self.sampled_tokens += sum(len(completion.tokens) for completion in completions)
+        self._count(completions, began)
         return completions
+
+    def _advance(self, asked: Sequence[_Asked], generator: Continuous) -> None:
+        """Have these written too, and answer those that have ended."""
+        began = time.perf_counter()
+        self._written |= zip(generator.admit([a.request for a in asked]), asked, strict=True)
+        ended = generator.advance()
+        if strangers := ended.keys() - self._written.keys():
+            raise GenerationError(f"the generator ended {sorted(strangers)}, which no request has as its number")
+        if self._written and not ended:
+            raise GenerationError(f"the generator went on, and ended none of the {len(self._written)} requests it has")
+        self._count(ended.values(), began)
+        _settle([self._written.pop(number) for number in ended], list(ended.values()))
+
+    def _count(self, completions: Iterable[Completion], began: float) -> None:
+        self.sampling_seconds += time.perf_counter() - began
+        self.sampled_tokens += sum(len(completion.tokens) for completion in completions)
 
     def play(
         self,
@@ -365,6 +382,7 @@ class Hall:
         self._asked.clear()
         self._judgements.clear()
         self._speakers.clear()
+        self._written.clear()
         self._key, self._voiced = (*plans[0].key, "step", step) if plans else (), 0
         selector = _IdleSelector(self._answer)
         loop = asyncio.SelectorEventLoop(selector)
@@ -373,6 +391,9 @@ class Hall:
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
+            if self._written:  # it was broken off
+                self._written.clear()
+                self.generator.release()
 
     async def _run(
         self, plans: Sequence[EpisodePlan], step: int, more: Callable[[Sequence[Episode]], Sequence[EpisodePlan]] | None
@@ -415,12 +436,13 @@ class Hall:
     def _answer(self) -> bool:
         """Every episode waits: answer what they asked. False if there is nothing to answer."""
         at_once = [j for j in self._judgements if getattr(j.judge, "scope", "item") == "item"]
-        if at_once:
+        # Those that judge see as many at once as can be without leaving the generator less than half of what it could write.
+        if at_once and len(at_once) >= len(self._written):
             self._judgements = [j for j in self._judgements if getattr(j.judge, "scope", "item") != "item"]
             self._decide(at_once)
-        elif self._speakers:
+        elif self._speakers and len(self._speakers) >= len(self._written):
             self._speak()
-        elif self._asked:
+        elif self._asked or self._written:
             self._complete()
         elif self._judgements:
             waiting, self._judgements = self._judgements, []
@@ -455,15 +477,19 @@ class Hall:
 
     def _complete(self) -> None:
         # Those that began first come first, so that episodes end, and their place is free, before others begin.
-        asked = sorted(self._asked, key=lambda asked: asked.episode)
-        self._asked = []
+        self._asked.sort(key=lambda asked: asked.episode)
+        asked = self._asked
         try:
-            room = self.generator.room([a.request for a in asked])
-            if room < 1:
+            room = self.generator.room([a.request for a in asked]) if asked else 0
+            if room < 1 and not self._written:
                 raise GenerationError("the generator has room for none of the requests, and must have it for one")
             asked, self._asked = asked[:room], asked[room:]
-            _settle(asked, self._generate([a.request for a in asked]))
+            if isinstance(self.generator, Continuous):
+                self._advance(asked, self.generator)
+            else:
+                _settle(asked, self._generate([a.request for a in asked]))
         except Exception as error:  # noqa: BLE001  # a plugin may raise anything
+            asked = sorted({id(a): a for a in (*self._written.values(), *asked)}.values(), key=lambda a: a.episode)
             longest = max(len(a.request.context) for a in asked)
             failure = error if isinstance(error, SparringError) else GenerationError(
                 f"the generator failed on {len(asked)} requests at once, of episodes {asked[0].episode} to "

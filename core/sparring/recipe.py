@@ -42,7 +42,7 @@ from sparring.sections import (
     TranscriptSpec,
     as_written,
 )
-from sparring.yaml_source import KeyPath, dotted, read_value, read_yaml
+from sparring_yaml import KeyPath, dotted, read_value, read_yaml
 
 
 class Recipe(Params):

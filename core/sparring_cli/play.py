@@ -16,8 +16,8 @@ from sparring.interfaces import Player
 from sparring.params import Choice, Params, component
 from sparring.recipe import RecipeSource, load_recipe
 from sparring.registry import Registry
-from sparring.yaml_source import read_value
 from sparring_cli.options import host_options, load_host
+from sparring_yaml import read_value
 
 
 class Human:

@@ -15,7 +15,10 @@ from sparring_generators.prefix_cache import Node
 
 # A beginning is shared by rows if that saves reading so many tokens at each step; a trunk costs a call of its own in each layer.
 WORTH = 256
-SPARE = 32  # tokens that rows may grow by before they are moved
+# Rows get room for so many times their tokens: to move them costs more than memory that nobody has written to, which on a CPU
+# costs nothing.
+ROOM, ROOM_ON_A_CPU = 1.5, 3
+SPARE = 32  # tokens that rows are made ready for at a time
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +124,7 @@ class Rows:
         self.kv = torch.empty(0)
         self.lengths: list[int] = []
         self.trunks: list[Trunk | None] = []
+        self._clean = 0  # tokens of every row that are written or 0
         self._at = self._mask = torch.empty(0)
         self._members: list[tuple[Trunk, torch.Tensor]] = []
 
@@ -133,7 +137,7 @@ class Rows:
         trunks = self._trunks_of(paths)
         starts = [len(trunk.tokens) if trunk else 0 for trunk in trunks]
         longest = max(path[-1].end - start for path, start in zip(paths, starts, strict=True))
-        self._reserve(_kv(paths[0][0]), self.count + len(paths), longest + SPARE)
+        self._reserve(_kv(paths[0][0]), self.count + len(paths), longest)
         for path, trunk, start in zip(paths, trunks, starts, strict=True):
             for node in path:
                 a, b = max(node.start, start), node.end
@@ -233,15 +237,24 @@ class Rows:
     def _reserve(self, like: torch.Tensor, rows: int, tokens: int) -> None:
         """Room for so many rows of so many tokens; ``like`` ``(layers, 2, K, T, D)`` gives the rest of the shape."""
         have_rows, have_tokens = self.kv.shape[2:5:2] if self.kv.dim() > 1 else (0, 0)
-        if rows <= have_rows and tokens <= have_tokens:
-            return
+        if rows > have_rows or tokens > have_tokens:
+            self._grow(like, rows, tokens)
+        if tokens > self._clean:
+            # What is masked is multiplied by 0, and must not be NaN.
+            clean = min(tokens + SPARE, self.kv.shape[4])
+            self.kv[:, :, :, :, self._clean : clean] = 0
+            self._clean = clean
+
+    def _grow(self, like: torch.Tensor, rows: int, tokens: int) -> None:
+        have_rows, have_tokens = self.kv.shape[2:5:2] if self.kv.dim() > 1 else (0, 0)
         rows = max(rows, 2 * have_rows) if rows > have_rows > 0 else max(rows, have_rows)
-        tokens = max(tokens, tokens + tokens // 2) if tokens > have_tokens else have_tokens
-        grown = like.new_zeros(*like.shape[:2], rows, like.shape[2], tokens, like.shape[4])
+        room = ROOM_ON_A_CPU if like.device.type == "cpu" else ROOM
+        tokens = int(tokens * room) if tokens > have_tokens else have_tokens
+        grown = like.new_empty(*like.shape[:2], rows, like.shape[2], tokens, like.shape[4])
         if self.count:
-            used = self.kv[:, :, : self.count]
-            grown[:, :, : self.count, :, :have_tokens] = used
-        self.kv = grown  # zeros, since what is masked is multiplied by 0 and must not be NaN
+            grown[:, :, : self.count, :, : self._clean] = self.kv[:, :, : self.count, :, : self._clean]
+        grown[:, :, self.count :, :, : self._clean] = 0
+        self.kv = grown
 
 
 def weighed(

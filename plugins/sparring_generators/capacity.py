@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from sparring import LoadedModel, Request
 
@@ -20,16 +20,25 @@ def most_tokens(request: Request) -> int:
     return len(request.context) + request.sampling.max_tokens
 
 
-def fitting(requests: Sequence[Request], capacity: Callable[[str], int]) -> int:
-    """How many of these, from the first on, fit into each policy's ``capacity`` in tokens; at least one.
+class Held(NamedTuple):
+    """Requests that are being written already: how many, and the most tokens that one of them may come to."""
 
-    Counted as if nothing were shared and every row were as long as the longest.
+    requests: int
+    longest: int
+
+
+def fitting(requests: Sequence[Request], capacity: Callable[[str], int], held: Callable[[str], Held]) -> int:
+    """How many of these, from the first on, fit into each policy's ``capacity`` in tokens beside what is ``held``.
+
+    Counted as if nothing were shared and every row were as long as the longest. The first of a policy of which nothing is
+    held fits however long it is.
     """
-    count: Counter[str] = Counter()
-    longest: Counter[str] = Counter()
+    now: dict[str, Held] = {}
     for number, request in enumerate(requests):
-        count[request.policy] += 1
-        longest[request.policy] = max(longest[request.policy], most_tokens(request))
-        if number and count[request.policy] * longest[request.policy] > capacity(request.policy):
+        policy = request.policy
+        count, longest = now[policy] if policy in now else held(policy)
+        longest = max(longest, most_tokens(request))
+        if count and (count + 1) * longest > capacity(policy):
             return number
+        now[policy] = Held(count + 1, longest)
     return len(requests)

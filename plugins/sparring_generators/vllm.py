@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,7 +14,8 @@ from sparring import Completion, LoadedModel, Request
 from sparring.adapters import plain
 from sparring.chat import ChatFormat
 from sparring.errors import GenerationError
-from sparring_generators.capacity import bytes_per_token, fitting
+from sparring_generators.capacity import Held, bytes_per_token, fitting, most_tokens
+from sparring_generators.continuous import to_the_end
 from sparring_generators.params import VllmParams
 from sparring_generators.scoring import score
 from sparring_generators.vllm_engine import Engine, architecture
@@ -36,6 +38,11 @@ class VllmGenerator:
         self._policies: dict[str, _Policy] = {}
         self._engine: Engine | None = None
         self._inside: str | None = None  # whose weights are in the engine, as they were published last
+        self._proven = False  # that they arrived
+        self._numbers = itertools.count()  # of requests
+        self._waiting: dict[int, Request] = {}
+        self._writing: dict[int, Request] = {}  # in the engine, all of one policy
+        self._early: dict[int, Completion] = {}  # ended while others were waited for
         self._asleep = False
         self.seconds: dict[str, float] = defaultdict(float)
         self.max_length = params.max_length
@@ -68,6 +75,11 @@ class VllmGenerator:
             self._inside = None
 
     def release(self) -> None:
+        self._waiting.clear()
+        self._early.clear()
+        if self._writing and self._engine is not None:
+            self._engine.abort()
+            self._writing.clear()
         if self._params.sleep and self._engine is not None and not self._asleep:
             self._engine.sleep()
             self._asleep = True
@@ -93,31 +105,59 @@ class VllmGenerator:
     # ---- sampling and scoring --------------------------------------------------------------------------------------------
 
     def room(self, requests: Sequence[Request]) -> int:
-        return fitting(requests, lambda policy: self._known(policy).capacity)
+        taken = [*self._waiting.values(), *self._writing.values()]
+
+        def held(policy: str) -> Held:
+            most = [most_tokens(request) for request in taken if request.policy == policy]
+            return Held(len(most), max(most, default=0))
+
+        return fitting(requests, lambda policy: self._known(policy).capacity, held)
 
     def score(self, policy: str, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
         """By the training forward: the very model is here, and what is scored hardly repeats what the engine has cached."""
         return score(self._known(policy).loaded, rows, self._params.prefill_tokens)
 
-    @torch.no_grad()
+    def admit(self, requests: Sequence[Request]) -> list[int]:
+        for request in requests:
+            self._known(request.policy)
+        numbers = [next(self._numbers) for _ in requests]
+        self._waiting |= zip(numbers, requests, strict=True)
+        return numbers
+
+    def advance(self) -> dict[int, Completion]:
+        ended = dict(self._early)
+        self._early.clear()
+        while not ended and (self._waiting or self._writing):
+            ended = self._step()
+        return ended
+
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        done: dict[int, Completion] = {}
-        for policy in dict.fromkeys(request.policy for request in requests):
-            known, engine = self._known(policy), self._engine
-            assert engine is not None
+        """These to their end, beside what else is being written."""
+        return to_the_end(self, requests, self._early)
+
+    @torch.no_grad()
+    def _step(self) -> dict[int, Completion]:
+        """The engine has the weights of one policy, whose requests may join; those of others wait until it has ended them all."""
+        engine = self._engine
+        assert engine is not None
+        if not self._writing:
+            policy = next(iter(self._waiting.values())).policy
             if self._asleep:
                 engine.wake()
                 self._asleep = False
-            fresh = self._inside != policy
-            if fresh:
-                engine.load(plain(known.loaded))
-                self._inside = policy
-            numbers = [i for i, request in enumerate(requests) if request.policy == policy]
-            completions = engine.complete([requests[i] for i in numbers], known.stop)
-            if fresh and not known.loaded.bf16:
-                self._check(policy, [requests[i] for i in numbers], completions)
-            done |= dict(zip(numbers, completions, strict=True))
-        return [done[i] for i in range(len(requests))]
+            if self._inside != policy:
+                engine.load(plain(self._known(policy).loaded))
+                self._inside, self._proven = policy, False
+        assert self._inside is not None
+        known = self._known(self._inside)
+        for number in [n for n, request in self._waiting.items() if request.policy == self._inside]:
+            self._writing[number] = self._waiting.pop(number)
+            engine.add(number, self._writing[number], known.stop)
+        ended = {number: (self._writing.pop(number), done) for number, done in engine.step().items()}
+        if ended and not self._proven and not known.loaded.bf16:
+            self._check(self._inside, *zip(*ended.values(), strict=True))
+        self._proven = self._proven or bool(ended)
+        return {number: done for number, (_, done) in ended.items()}
 
     def _check(self, policy: str, requests: Sequence[Request], completions: Sequence[Completion]) -> None:
         """Compare one completion with the model's own probabilities: cheap, and enough to see weights that did not arrive."""

@@ -86,6 +86,7 @@ class Engine:
     def __init__(self, params: VllmParams, loaded: LoadedModel) -> None:
         self._device = loaded.model.device.type
         self.architecture = architecture(loaded)
+        self._writing: dict[int, Request] = {}
         config = copy.deepcopy(loaded.model.config)
         size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
         if self._device == "cpu" and size not in HEAD_SIZES:
@@ -148,27 +149,36 @@ class Engine:
                 "generator vllm: keys and values of old weights are still in use; requests never ended"
             )
 
-    def complete(self, requests: Sequence[Request], stop: frozenset[int]) -> list[Completion]:
+    def add(self, number: int, request: Request, stop: frozenset[int]) -> None:
+        """Write this too."""
         from vllm import SamplingParams
+        from vllm.sampling_params import RequestOutputKind
 
-        done = self._generate(
-            [request.context for request in requests],
-            [
-                SamplingParams(
-                    temperature=request.sampling.temperature,
-                    top_p=request.sampling.top_p,
-                    top_k=request.sampling.top_k,
-                    max_tokens=request.sampling.max_tokens,
-                    seed=request.key % 2**63,
-                    stop_token_ids=sorted(stop),
-                    ignore_eos=True,  # its ends are those of the chat format, which are listed
-                    logprobs=0,
-                    detokenize=False,
-                )
-                for request in requests
-            ],
+        params = SamplingParams(
+            temperature=request.sampling.temperature,
+            top_p=request.sampling.top_p,
+            top_k=request.sampling.top_k,
+            max_tokens=request.sampling.max_tokens,
+            seed=request.key % 2**63,
+            stop_token_ids=sorted(stop),
+            ignore_eos=True,  # its ends are those of the chat format, which are listed
+            logprobs=0,
+            detokenize=False,
+            output_kind=RequestOutputKind.FINAL_ONLY,
         )
-        return [self._completion(request, out.outputs[0]) for request, out in zip(requests, done, strict=True)]
+        with _unchanged():
+            self._llm.llm_engine.add_request(str(number), {"prompt_token_ids": list(request.context)}, params)
+        self._writing[number] = request
+
+    def step(self) -> dict[int, Completion]:
+        """Write a token of each, or read a part of what is new. Returns what has ended, by number."""
+        with _unchanged():
+            done = self._llm.llm_engine.step()
+        return {
+            int(out.request_id): self._completion(self._writing.pop(int(out.request_id)), out.outputs[0])
+            for out in done
+            if out.finished
+        }
 
     def _completion(self, request: Request, out: Any) -> Completion:
         tokens = list(out.token_ids)
@@ -177,19 +187,20 @@ class Engine:
         logprobs = [0.0 if greedy else found[token].logprob for token, found in zip(tokens, out.logprobs, strict=True)]
         return Completion(tokens, logprobs, "stop" if out.finish_reason == "stop" else "length")
 
+    def abort(self) -> None:
+        """Give up what is being written."""
+        with _unchanged():
+            self._llm.llm_engine.abort_request([str(number) for number in self._writing])
+        self._writing.clear()
+
     def prompt_logprobs(self, tokens: Sequence[int]) -> list[float]:
         """Of each token after the first, in nats, given those before it."""
         from vllm import SamplingParams
 
         params = SamplingParams(temperature=1.0, max_tokens=1, prompt_logprobs=0, detokenize=False, seed=0)
-        (done,) = self._generate([tokens], [params])
-        return [found[token].logprob for token, found in zip(tokens[1:], done.prompt_logprobs[1:], strict=True)]
-
-    def _generate(self, prompts: Sequence[Sequence[int]], params: Sequence[Any]) -> list[Any]:
         with _unchanged():
-            asked = [{"prompt_token_ids": list(tokens)} for tokens in prompts]
-            done: list[Any] = self._llm.generate(asked, list(params), use_tqdm=False)
-        return done
+            (done,) = self._llm.generate([{"prompt_token_ids": list(tokens)}], params, use_tqdm=False)
+        return [found[token].logprob for token, found in zip(tokens[1:], done.prompt_logprobs[1:], strict=True)]
 
     def sleep(self) -> None:
         """Move weights out of the GPU and forget keys and values, until `wake`."""

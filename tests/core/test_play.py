@@ -1,11 +1,12 @@
 """Episodes on one loop: what a model cannot read, and who is asked first when not all can be."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
 
-from sparring import Completion, Game, Request, Sampling
+from sparring import Completion, Game, Request, RoleSpec, Sampling, Table, Verdict
+from sparring.errors import GenerationError
 from sparring.play import EpisodePlan, Hall, Held
 from sparring.records import Episode
 from sparring.testing.fakes import ScriptedGenerator, make
@@ -25,6 +26,30 @@ class Narrow(ScriptedGenerator):
         self.batches.append(len(requests))
         self.keys += [request.key for request in requests]
         return super().generate(requests)
+
+
+class Slow(ScriptedGenerator):
+    """A continuous generator: of what it has been given it ends one request at a time, the newest first."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda policy, _: "x")
+        self.written: dict[int, Request] = {}
+        self.order, self.given, self.released = list[int](), 0, 0
+
+    def admit(self, requests: Sequence[Request]) -> list[int]:
+        numbers = [self.given + i for i in range(len(requests))]
+        self.given += len(requests)
+        self.written |= zip(numbers, requests, strict=True)
+        return numbers
+
+    def advance(self) -> dict[int, Completion]:
+        number = max(self.written)
+        self.order.append(number)
+        return {number: self.generate([self.written.pop(number)])[0]}
+
+    def release(self) -> None:
+        self.written.clear()
+        self.released += 1
 
 
 def play(
@@ -56,6 +81,64 @@ def test_those_that_began_go_on_before_others_begin() -> None:
 def test_a_narrow_generator_plays_the_same_episodes() -> None:
     narrow, wide = play(Narrow(1), 4), play(Narrow(100), 4)
     assert rows(narrow) == rows(wide)
+
+
+def test_an_episode_whose_turn_has_ended_goes_on_while_others_are_written() -> None:
+    generator = Slow()
+    episodes = play(generator, 3)
+    assert rows(episodes) == rows(play(Narrow(100), 3))
+    # The newest ends first, so the last episode is over before anybody has answered the first.
+    assert generator.order == [2, 3, 4, 5, 6, 7, 1, 8, 9, 10, 11, 12, 0, 13, 14, 15, 16, 17]
+    assert generator.released == 0
+
+
+def test_what_is_being_written_when_play_breaks_off_is_given_up() -> None:
+    class Breaks(Slow):
+        def advance(self) -> dict[int, Completion]:
+            if self.order:
+                raise RuntimeError("the engine fell over")
+            return super().advance()
+
+    generator = Breaks()
+    with pytest.raises(GenerationError, match=r"failed on 3 requests at once, of episodes 0 to 2 .* fell over"):
+        play(generator, 3)
+    assert (generator.written, generator.released) == ({}, 1)
+
+
+class Counting:
+    """A judge of turns that keeps how many it was asked about at once."""
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def judge(self, items: Sequence[Mapping[str, Any]]) -> list[Verdict]:
+        self.batches.append(len(items))
+        return [Verdict((0.0,)) for _ in items]
+
+
+def test_judges_see_many_at_once_and_leave_the_generator_half_of_what_it_could_write() -> None:
+    class Judged:
+        def roles(self, game: Game | None) -> list[RoleSpec]:
+            return [RoleSpec("writer")]
+
+        async def play(self, table: Table) -> None:
+            conversation = table.conversation("writer")
+            for _ in range(2):
+                conversation.say("go on")
+                (turn,) = await table.act("writer", conversation)
+                await table.judge("counting", text=turn.text)
+
+    generator, judge = Slow(), Counting()
+    hall = Hall(generator, {"main": generator.chat}, "main")
+    plans = [
+        EpisodePlan(
+            n, 0, None, Judged(), {"writer": Held("main")}, {"counting": judge}, Sampling(max_tokens=8), n, (0,)
+        )
+        for n in range(8)
+    ]
+    assert not any(episode.error for episode in hall.play(plans, 1))
+    assert sum(judge.batches) == 16
+    assert judge.batches[0] == 4  # as soon as as many wait as are being written
 
 
 def test_a_conversation_longer_than_the_model_reads_is_given_up_and_named() -> None:

@@ -102,16 +102,18 @@ class Bad(TransformersGenerator):
     def due(self, fault):
         happened = self._params.once and Path(self._params.once).exists()
         return self.calls >= self._params.call and self._params.fault == fault and not happened
-    def generate(self, requests):
+    def advance(self):
         self.calls += 1
         if self.due("raises"):
             if self._params.once:
                 Path(self._params.once).touch()
             raise RuntimeError("the device fell off the bus")
-        done = super().generate(requests)
-        if self.due("too_few"):
-            return done[1:]
-        return [self.spoil(one) for one in done]
+        done = super().advance()
+        if self.due("none_ended"):
+            return {}
+        if self.due("unknown"):
+            return {number + 1000: one for number, one in done.items()}
+        return {number: self.spoil(one) for number, one in done.items()}
     def spoil(self, one):
         tokens, logprobs = one.tokens, one.logprobs
         if self.due("nothing_sampled"):
@@ -121,6 +123,16 @@ class Bad(TransformersGenerator):
         if self.due("endless"):
             tokens, logprobs = 10 * tokens, 10 * logprobs
         return Completion(tokens, logprobs, one.finish)
+
+class Whole:
+    """The same, which answers all it is asked before anybody else may ask."""
+    def __init__(self, params):
+        self.inner = Bad(params)
+        self.publish, self.withdraw, self.release = self.inner.publish, self.inner.withdraw, self.inner.release
+        self.room, self.score = self.inner.room, self.inner.score
+    def generate(self, requests):
+        done = self.inner.generate(requests)
+        return done[1:] if self.inner.due("too_few") else done
 
 class Roleless(TurnBased):
     def roles(self, game):
@@ -137,7 +149,7 @@ register("sparring_register_advantage_estimators", nan_estimator=(NanEstimator, 
          short_estimator=(ShortEstimator, Wait))
 register("sparring_register_judges", nan_judge=(NanJudge, Wait))
 register("sparring_register_objectives", nan_loss=(NanLoss, Wait), steep_loss=(SteepLoss, Wait))
-register("sparring_register_generators", bad=(Bad, BadParams))
+register("sparring_register_generators", bad=(Bad, BadParams), whole=(Whole, BadParams))
 register("sparring_register_games", forgetful=(Forgetful, KuhnPokerParams))
 register("sparring_register_role_schemes", stumbles=(Stumbles, TurnBasedParams), nobody=(Nobody, TurnBasedParams),
          roleless=(Roleless, TurnBasedParams))
@@ -363,23 +375,29 @@ def test_an_installed_plugin_that_raises_is_reported_and_stops_nobody(
 WHERE = r"^error: step \d, episode \d+ of kuhn_poker \(seed 0, start \d+\): "
 
 
+FAILED = r"the generator failed on \d requests at once, of episodes \d+ to \d+ with prompts of up to \d+ tokens: RuntimeError\('the device fell"
+
+
 @pytest.mark.parametrize(
-    ("fault", "message"),
+    ("use", "fault", "message"),
     [
-        ("raises", r"the generator failed on \d requests at once, of episodes \d+ to \d+ with prompts of up to \d+ tokens: RuntimeError\('the device fell"),
-        ("no_room", "the generator has room for none of the requests"),
-        ("too_few", r"the generator gave \d completions for \d requests"),
-        ("nothing_sampled", r"turn \d of role 'player_[01]', by policy 'main': the generator gave 0 tokens with 0 log-prob"),
-        ("without_logprobs", r"turn \d of role 'player_[01]', by policy 'main': the generator gave \d tokens with 0 log-prob"),
-        ("endless", r"turn \d of role 'player_[01]', by policy 'main': the generator gave \d+ tokens .* asked for 1 to 4"),
+        ("bad", "raises", FAILED),
+        ("whole", "raises", FAILED),
+        ("bad", "no_room", "the generator has room for none of the requests"),
+        ("bad", "none_ended", r"the generator went on, and ended none of the \d requests it has"),
+        ("bad", "unknown", r"the generator ended \[10\d\d.*\], which no request has as its number"),
+        ("whole", "too_few", r"the generator gave \d completions for \d requests"),
+        ("bad", "nothing_sampled", r"turn \d of role 'player_[01]', by policy 'main': the generator gave 0 tokens with 0 log-prob"),
+        ("whole", "without_logprobs", r"turn \d of role 'player_[01]', by policy 'main': the generator gave \d tokens with 0 log-prob"),
+        ("bad", "endless", r"turn \d of role 'player_[01]', by policy 'main': the generator gave \d+ tokens .* asked for 1 to 4"),
     ],
 )  # fmt: skip
 def test_a_generator_that_fails_is_named_with_the_episode_and_the_last_whole_step_is_saved(
-    words: WORDS, tmp_path: Path, fault: str, message: str
+    words: WORDS, tmp_path: Path, use: str, fault: str, message: str
 ) -> None:
     folder = tmp_path / "run"
     result = invoke(
-        words(folder, f"generator={{use: bad, fault: {fault}}}", "sampling.max_tokens=4", "checkpoint.every=50")
+        words(folder, f"generator={{use: {use}, fault: {fault}}}", "sampling.max_tokens=4", "checkpoint.every=50")
     )
     assert result.exit_code == 1
     assert re.search(WHERE + message, result.stderr), result.stderr

@@ -13,7 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sparring import Completion, LoadedModel, Request, RunEnded, StepEnded, checkpoint, hookimpl, transcripts
+from sparring import Completion, LoadedModel, RunEnded, StepEnded, checkpoint, hookimpl, transcripts
 from sparring.adapters import trained_parameters, twin
 from sparring.assemble import assemble
 from sparring.errors import GenerationError, NumericsError, RecipeError
@@ -38,7 +38,7 @@ checkpoint: {every: 50}
 transcripts: {every: 1}
 """
 SOURCE = RecipeSource("test", RECIPE.replace("ADAPTER", ""), "test")
-Play = Callable[[Sequence[Request]], list[Completion]]
+Play = Callable[[], dict[int, Completion]]
 
 
 def recipe(*sets: str, source: RecipeSource = SOURCE) -> Recipe:
@@ -50,7 +50,8 @@ def in_play() -> bool:
 
 
 def sample_by(trainer: Trainer, monkeypatch: pytest.MonkeyPatch, how: Callable[[Play], Play]) -> None:
-    monkeypatch.setattr(trainer.generator, "generate", how(trainer.generator.generate))
+    generator: Any = trainer.generator
+    monkeypatch.setattr(generator, "advance", how(generator.advance))
 
 
 def scores(loaded: LoadedModel, episodes: Sequence[Episode], policy: str = "main") -> list[tuple[int, float, float]]:
@@ -90,14 +91,14 @@ def test_a_step_is_played_by_the_version_on_record_though_the_learner_is_one_ahe
         learned.set()
         return report
 
-    def waits(generate: Play) -> Play:
-        def generate_late(requests: Sequence[Request]) -> list[Completion]:
+    def waits(advance: Play) -> Play:
+        def advance_late() -> dict[int, Completion]:
             if in_play():
                 assert learned.wait(60)
-                beside.append(len(requests))
-            return generate(requests)
+                beside.append(step)
+            return advance()
 
-        return generate_late
+        return advance_late
 
     monkeypatch.setattr(learner, "update", tells)
     sample_by(trainer, monkeypatch, waits)
@@ -194,13 +195,13 @@ def test_play_that_fails_beside_ends_the_run_in_its_own_step_with_the_one_before
 ) -> None:
     run, watch = start(tmp_path / "run")
 
-    def fails(generate: Play) -> Play:
-        def generate_or_fail(requests: Sequence[Request]) -> list[Completion]:
+    def fails(advance: Play) -> Play:
+        def advance_or_fail() -> dict[int, Completion]:
             if in_play() and run.trainer.counters.step == 3:
                 raise RuntimeError("the engine fell over")
-            return generate(requests)
+            return advance()
 
-        return generate_or_fail
+        return advance_or_fail
 
     sample_by(run.trainer, monkeypatch, fails)
     with pytest.raises(GenerationError, match="the engine fell over"):
@@ -240,14 +241,14 @@ def test_learning_that_fails_waits_for_play_and_is_what_is_told(
             raise error
         return update(parts, step)
 
-    def late(generate: Play) -> Play:
-        def generate_late(requests: Sequence[Request]) -> list[Completion]:
+    def late(advance: Play) -> Play:
+        def advance_late() -> dict[int, Completion]:
             if in_play() and run.trainer.counters.step == 3:
                 assert failing.wait(60)
-                played.append(len(requests))
-            return generate(requests)
+                played.append(run.trainer.counters.step)
+            return advance()
 
-        return generate_late
+        return advance_late
 
     monkeypatch.setattr(learner, "update", fails)
     sample_by(run.trainer, monkeypatch, late)

@@ -11,8 +11,9 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.errors import GenerationError
+from sparring.interfaces import Continuous
 from sparring.learner import prepare
-from sparring_generators import attention, transformers
+from sparring_generators import attention, writing
 from sparring_generators.capacity import bytes_per_token
 from sparring_generators.packed import PackedLinears
 from sparring_generators.params import TransformersParams
@@ -83,10 +84,11 @@ def test_a_sample_does_not_depend_on_what_it_is_batched_with(generator: Transfor
 
 def later(asked: list[Request], done: list[Completion]) -> list[Request]:
     """Each conversation's next turn: its answer, and two tokens that somebody else said."""
-    return [
-        Request("main", [*r.context, *c.tokens, 4 + i % 3, 5], 900 + i, r.sampling)
-        for i, (r, c) in enumerate(zip(asked, done, strict=True))
-    ]
+    return [next_turn(r, c, i) for i, (r, c) in enumerate(zip(asked, done, strict=True))]
+
+
+def next_turn(asked: Request, done: Completion, number: int) -> Request:
+    return Request("main", [*asked.context, *done.tokens, 4 + number % 3, 5], 900 + number, asked.sampling)
 
 
 def test_a_next_turn_is_what_it_would_be_from_its_beginning(generator: TransformersGenerator) -> None:
@@ -191,7 +193,7 @@ def test_in_bfloat16_answers_are_kept_in_half_the_memory_and_scored_alike(loaded
         scored = made.score("main", [(r.context, c.tokens) for r, c in zip(some, done, strict=True)])
         for completion, logprobs in zip(done, scored, strict=True):
             assert completion.logprobs == pytest.approx(logprobs, abs=0.2)  # nats; 8 bits of mantissa
-    kept = made._policies["main"].rows.kv
+    kept = made._policies["main"].writing._rows.kv
     assert kept.dtype == torch.bfloat16
     assert bytes_per_token(halved) * 2 == bytes_per_token(loaded)
 
@@ -257,20 +259,122 @@ def test_unpublished_weights_are_named(generator: TransformersGenerator) -> None
         generator.generate([Request("main@7", [5], 0, Sampling())])
 
 
+# ---- requests that join and leave ---------------------------------------------------------------------------------------
+
+
+def test_who_joins_while_others_are_written_gets_what_it_would_get_alone(loaded: LoadedModel) -> None:
+    asked = requests(12)
+    alone = [make_generator(loaded, TransformersParams()).generate([request])[0] for request in asked]
+    generator = make_generator(loaded, TransformersParams(decode_batch=8, prefill_tokens=16))
+    assert isinstance(generator, Continuous)
+    waiting = list(range(len(asked)))
+    by_number: dict[int, int] = {}
+    done: dict[int, Completion] = {}
+    together = 0
+    while waiting or len(done) < len(asked):
+        some, waiting = waiting[:5], waiting[5:]
+        together = max(together, len(by_number) - len(done))
+        by_number |= zip(generator.admit([asked[i] for i in some]), some, strict=True)
+        ended = generator.advance()
+        assert ended
+        assert not done.keys() & {by_number[number] for number in ended}  # each once
+        done |= {by_number[number]: completion for number, completion in ended.items()}
+    assert together > 5  # some had joined others
+    assert generator.advance() == {}
+    for i, completion in enumerate(alone):
+        assert (done[i].tokens, done[i].finish) == (completion.tokens, completion.finish)
+        assert done[i].logprobs == pytest.approx(completion.logprobs, abs=1e-4)
+
+
+def test_nobody_waits_for_the_longest_answer(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight conversations of four turns, in each of which two write a long answer: they go on beside those."""
+    calls, forward = [0], writing.hidden_states
+
+    def counted(*args: Any) -> torch.Tensor:
+        calls[0] += 1
+        return forward(*args)
+
+    monkeypatch.setattr(writing, "hidden_states", counted)
+
+    def request(i: int, turn: int, context: list[int]) -> Request:
+        long = i % 4 == turn
+        return Request("main", [*context, 4 + i, 5], 100 * i + turn, Sampling(max_tokens=30 if long else 2))
+
+    def rounds(generator: TransformersGenerator) -> list[list[int]]:
+        said: list[list[int]] = [[] for _ in range(8)]
+        for turn in range(4):
+            asked = [request(i, turn, said[i]) for i in range(8)]
+            said = [[*r.context, *c.tokens] for r, c in zip(asked, generator.generate(asked), strict=True)]
+        return said
+
+    def continuous(generator: TransformersGenerator) -> list[list[int]]:
+        said: list[list[int]] = [[] for _ in range(8)]
+        asked = {i: request(i, 0, []) for i in range(8)}
+        live = dict(zip(generator.admit(list(asked.values())), asked, strict=True))
+        turns = dict.fromkeys(asked, 0)
+        while live:
+            for number, completion in generator.advance().items():
+                i = live.pop(number)
+                turns[i] += 1
+                said[i] = [*asked[i].context, *completion.tokens]
+                if turns[i] < 4:
+                    asked[i] = request(i, turns[i], said[i])
+                    live[generator.admit([asked[i]])[0]] = i
+        return said
+
+    texts, counts = [], []
+    for way in (rounds, continuous):
+        generator = make_generator(loaded, TransformersParams())
+        generator._policies["main"].writing.stop = frozenset()
+        calls[0] = 0
+        texts.append(way(generator))
+        counts.append(calls[0])
+    assert texts[0] == texts[1]
+    assert counts[0] == 4 * 30
+    assert counts[1] < 0.5 * counts[0]
+
+
+def test_what_ends_while_others_are_asked_for_at_once_is_not_lost(generator: TransformersGenerator) -> None:
+    asked = requests(8)
+    expected = generator.generate(asked)
+    numbers = generator.admit(asked[:10])
+    early = generator.advance()
+    assert generator.generate(asked[10:]) == expected[10:]
+    while len(early) < 10:
+        early |= generator.advance()
+    assert [early[number].tokens for number in numbers] == [completion.tokens for completion in expected[:10]]
+
+
+def test_what_is_being_written_takes_room_and_is_given_up_on_release(loaded: LoadedModel) -> None:
+    asked = [Request("main", [5 + i, 6, 7], i, Sampling(max_tokens=5)) for i in range(6)]
+    token = bytes_per_token(loaded)
+    generator = make_generator(loaded, TransformersParams(kv_gib=2 * 4 * 8 * token / 2**30))  # for four of eight tokens
+    assert generator.room(asked) == 4
+    generator.admit(asked[:3])
+    assert generator.room(asked[3:]) == 1
+    generator.admit(asked[3:4])
+    assert generator.room(asked[4:]) == 0
+    ended = generator.advance()
+    assert generator.room(asked[4:]) == min(2, len(ended))
+    generator.release()
+    assert generator.room(asked) == 4
+    assert generator.advance() == {}
+
+
 # ---- what does not go well ---------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Memory that suffices for no more than so many tokens in a call of the model; it begins without a bound."""
-    most, forward = [10**9], transformers.hidden_states
+    most, forward = [10**9], writing.hidden_states
 
     def limited(model: Any, tokens: Sequence[int], *rest: Any) -> torch.Tensor:
         if len(tokens) > most[0]:
             raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore of it.")
         return forward(model, tokens, *rest)
 
-    monkeypatch.setattr(transformers, "hidden_states", limited)
+    monkeypatch.setattr(writing, "hidden_states", limited)
     return most
 
 
@@ -322,7 +426,7 @@ def test_other_faults_of_the_model_are_not_taken_for_a_lack_of_memory(
     def broken(*args: Any) -> torch.Tensor:
         raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
 
-    monkeypatch.setattr(transformers, "hidden_states", broken)
+    monkeypatch.setattr(writing, "hidden_states", broken)
     with pytest.raises(RuntimeError, match="shapes"):
         make_generator(loaded, TransformersParams()).generate([Request("main", [5, 6], 1, Sampling(max_tokens=2))])
 

@@ -72,14 +72,23 @@ class FakeEngine:
         self.architecture = vllm_engine.architecture(loaded)
         self._mine = TransformersGenerator(TransformersParams())
         self._tokenizer, self._stale, self._loads = loaded.tokenizer, stale, 0
+        self._numbers: dict[int, int] = {}
 
     def load(self, model: LlamaForCausalLM) -> None:
         self._loads += 1
         if self._loads == 1 or not self._stale:
             self._mine.publish("main", LoadedModel(copy.deepcopy(model), self._tokenizer))
 
-    def complete(self, asked: list[Request], stop: frozenset[int]) -> list[Completion]:
-        return self._mine.generate([Request("main", r.context, r.key, r.sampling) for r in asked])
+    def add(self, number: int, request: Request, stop: frozenset[int]) -> None:
+        (mine,) = self._mine.admit([Request("main", request.context, request.key, request.sampling)])
+        self._numbers[mine] = number
+
+    def step(self) -> dict[int, Completion]:
+        return {self._numbers.pop(mine): done for mine, done in self._mine.advance().items()}
+
+    def abort(self) -> None:
+        self._numbers.clear()
+        self._mine.release()
 
     def prompt_logprobs(self, tokens: list[int]) -> list[float]:
         return self._mine.score("main", [(tokens[:1], tokens[1:])])[0]
@@ -222,6 +231,29 @@ def test_logprobs_are_of_what_is_drawn_from(published: tuple[VllmGenerator, Load
             scores = generator.score("main", [(request.context, [token]) for token in range(64)])
             drawn = distributions(torch.tensor([[s[0] for s in scores]]), [sampling])[0]
             assert completion.logprobs[0] == pytest.approx(drawn[completion.tokens[0]].item(), abs=1e-4)
+
+
+@needs_vllm
+@pytest.mark.slow
+def test_who_joins_while_others_are_written_gets_what_it_would_get_alone(
+    published: tuple[VllmGenerator, LoadedModel],
+) -> None:
+    generator, _ = published
+    asked = requests(Sampling(max_tokens=12))
+    alone = [generator.generate([request])[0] for request in asked]
+    numbers: list[int] = []
+    done: dict[int, Completion] = {}
+    for a in range(0, len(asked), 4):
+        numbers += generator.admit(asked[a : a + 4])
+        done |= generator.advance()
+    while len(done) < len(asked):
+        done |= generator.advance()
+    assert [done[number].tokens for number in numbers] == [completion.tokens for completion in alone]
+    generator.admit(asked)
+    generator.advance()
+    generator.release()
+    assert generator.advance() == {}
+    assert [completion.tokens for completion in generator.generate(asked)] == [c.tokens for c in alone]
 
 
 WEIGHTS: dict[str, Callable[[str], bool]] = {

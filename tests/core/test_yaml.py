@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from sparring.errors import RecipeError
-from sparring.yaml_source import read_value, read_yaml
+from sparring_yaml import read_value, read_yaml
 
 
 def test_every_value_has_its_line() -> None:
