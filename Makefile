@@ -66,8 +66,9 @@ install-peers:
 run: install
 	$(BIN)/sparring run kuhn_poker/quickstart
 
+# Two at a time, a thread each.
 test: install
-	$(BIN)/pytest -m 'not slow and not gpu'
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile -m 'not slow and not gpu'
 
 test-slow: install
 	$(BIN)/pytest -m 'slow and not gpu' --ignore=tests/third_party

@@ -103,7 +103,7 @@ def break_at(run: Run, place: str, plugin: Plugin) -> None:
         "estimator": (trainer.entries[0].estimator, "estimate"),
         "objective": (trainer.learners["main"], "_loss"),
         "evaluator": (trainer.evaluators[0][0], "evaluate"),
-        "generator": (trainer.generator, "generate"),
+        "generator": (trainer.generator, "advance"),
         "publish": (trainer.generator, "publish"),
     }[place]
     whole = getattr(owner, name)
