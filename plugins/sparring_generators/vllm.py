@@ -45,7 +45,7 @@ class VllmGenerator:
         self._proven: set[str] = set()  # policies whose weights are known to have arrived
         self._numbers = itertools.count()  # of requests, and of weights that no other policy shares
         self._waiting: dict[int, Request] = {}
-        self._writing: dict[int, Request] = {}  # in the engine, all of one policy
+        self._writing: dict[int, Request] = {}  # in the engine, all with the weights that are inside
         self._early: dict[int, Completion] = {}  # ended while others were waited for
         self._asleep = False
         self.seconds: dict[str, float] = defaultdict(float)
@@ -54,9 +54,8 @@ class VllmGenerator:
     # ---- weights ---------------------------------------------------------------------------------------------------------
 
     def publish(self, policy: str, loaded: LoadedModel) -> None:
-        """The weights go into the engine when the policy is next asked, since another one may be asked before.
-
-        None of what was asked of the policy before may still be written.
+        """The weights go into the engine when the policy is next asked, since another one may be asked before. None of
+        what was asked of it before may still be written.
 
         Raises `GenerationError` if the first ones do not arrive, or the architecture is not that of the others.
         """
@@ -117,13 +116,17 @@ class VllmGenerator:
     # ---- sampling and scoring --------------------------------------------------------------------------------------------
 
     def room(self, requests: Sequence[Request]) -> int:
+        def weights(policy: str) -> Hashable:
+            """Policies that are written at once share the engine's memory; others have it one after another."""
+            return self._known(policy).weights
+
         taken = [*self._waiting.values(), *self._writing.values()]
 
         def held(policy: str) -> Held:
-            most = [most_tokens(request) for request in taken if request.policy == policy]
+            most = [most_tokens(request) for request in taken if weights(request.policy) == weights(policy)]
             return Held(len(most), max(most, default=0))
 
-        return fitting(requests, lambda policy: self._known(policy).capacity, held)
+        return fitting(requests, lambda policy: self._known(policy).capacity, held, weights)
 
     def score(self, policy: str, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
         """By the training forward: the very model is here, and what is scored hardly repeats what the engine has cached."""
@@ -183,5 +186,5 @@ class VllmGenerator:
 
 
 def base_of(loaded: LoadedModel) -> Hashable:
-    """Equal for adapters on the same base, as long as that has not changed."""
+    """Equal for adapters on the same base, as long as that has not changed. What is in the engine is held, so no other gets its ids."""
     return tuple((id(p), p._version) for name, p in loaded.model.named_parameters() if ".lora_" not in name)
