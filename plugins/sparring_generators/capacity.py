@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import NamedTuple
 
 from sparring import LoadedModel, Request
@@ -27,18 +27,23 @@ class Held(NamedTuple):
     longest: int
 
 
-def fitting(requests: Sequence[Request], capacity: Callable[[str], int], held: Callable[[str], Held]) -> int:
+def fitting(
+    requests: Sequence[Request],
+    capacity: Callable[[str], int],
+    held: Callable[[str], Held],
+    memory: Callable[[str], Hashable] = lambda policy: policy,
+) -> int:
     """How many of these, from the first on, fit into each policy's ``capacity`` in tokens beside what is ``held``.
 
     Counted as if nothing were shared and every row were as long as the longest. The first of a policy of which nothing is
-    held fits however long it is.
+    held fits however long it is. Policies of equal ``memory`` fill the same, of which ``held`` tells.
     """
-    now: dict[str, Held] = {}
+    now: dict[Hashable, Held] = {}
     for number, request in enumerate(requests):
-        policy = request.policy
-        count, longest = now[policy] if policy in now else held(policy)
+        place = memory(request.policy)
+        count, longest = now[place] if place in now else held(request.policy)
         longest = max(longest, most_tokens(request))
-        if count and (count + 1) * longest > capacity(policy):
+        if count and (count + 1) * longest > capacity(request.policy):
             return number
-        now[policy] = Held(count + 1, longest)
+        now[place] = Held(count + 1, longest)
     return len(requests)

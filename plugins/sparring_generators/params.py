@@ -49,6 +49,12 @@ class VllmParams(Params):
     max_length: int | None = Field(
         None, ge=1, description="Most tokens of a prompt with its answer; None: as many as the model knows positions."
     )
+    adapters: int = Field(
+        8,
+        ge=0,
+        description="LoRA adapters on one base that are written with at once; more of them take turns. 0: each is added to a copy "
+        "of its base, which takes turns as any other weights do.",
+    )
     eager: bool = Field(
         True,
         description="Run operation by operation. Without, vLLM compiles: about a minute at the first start, then faster.",
@@ -61,8 +67,8 @@ class VllmParams(Params):
 def make_vllm(params: VllmParams) -> Generator:
     """vLLM's engine in process, with its prefix cache; weights are handed over in memory and proven to arrive.
 
-    All policies share an engine, which holds the weights of one at a time: a run whose opponents have weights of their own
-    loads them at each turn. Adapters are added to a copy of their base. Scores come from the training forward.
+    All policies share an engine, which holds one set of weights at a time and adapters on them: policies that are adapters on one
+    base are written at once, others are loaded at each turn. Scores come from the training forward.
     """
     from sparring_generators.vllm import VllmGenerator
 

