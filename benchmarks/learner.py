@@ -101,6 +101,8 @@ def measure(
     learner: Learner, rows: list[TokenRow], runs: int, trl_rows: Sequence[int], keeping: bool
 ) -> dict[str, Any]:
     rows = rows[: len(rows) // max(trl_rows) * max(trl_rows)]
+    if not rows:
+        raise SystemExit(f"there are fewer rows than TRL is to take at a time (--trl-rows {max(trl_rows)})")
     part = part_of(rows)
     given = [
         {"tokens": r.tokens, "positions": r.positions, "advantage": r.advantages[0]}
