@@ -21,7 +21,7 @@ class KernelParams(Params):
         description="How norms, rotary embeddings and the feed-forward's product are computed; the numbers differ by rounding. none: as "
         "the model's own code does. compiled: each in one kernel, which torch's compiler makes at the start (ten to twenty seconds, less with "
         "what it kept of an earlier run; it needs a C++ compiler, on CUDA triton). It is for CUDA: on a CPU an update of SmolLM2 takes "
-        "3 % less time, and one of `tiny` as long as before. liger: Liger's kernels, on CUDA alone, for architectures that they know "
+        "4 % less time, and one of `tiny` 1 %. liger: Liger's kernels, on CUDA alone, for architectures that they know "
         "(`pip install 'sparring[liger]'`).",
     )
 
