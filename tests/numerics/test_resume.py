@@ -28,13 +28,16 @@ SMALL = [
     "sampling.max_tokens=3",
 ]
 
+# Wide enough for compiled kernels to be used at all.
+COMPILED = "policies.main.model={use: tiny, hidden: 256, heads: 8, layers: 2, ffn_multiple: 8, warmup_steps: 40, kernels: compiled}"
+
 
 def command(folder: Path, *more: str) -> list[str]:
     return [sys.executable, "-m", "sparring", "run", "--out", str(folder), *more]
 
 
-def start(folder: Path) -> list[str]:
-    return command(folder, "kuhn_poker/quickstart", *(part for item in SMALL for part in ("--set", item)))
+def start(folder: Path, *more: str) -> list[str]:
+    return command(folder, "kuhn_poker/quickstart", *(part for item in (*SMALL, *more) for part in ("--set", item)))
 
 
 def rows(folder: Path) -> list[dict[str, float]]:
@@ -52,9 +55,9 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def kill_after(folder: Path, step: int) -> None:
+def kill_after(folder: Path, step: int, *more: str) -> None:
     """Start the run and kill it as soon as it has logged ``step``."""
-    process = subprocess.Popen(start(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(start(folder, *more), stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     metrics = folder / "metrics.jsonl"
     deadline = time.monotonic() + 240
     while not (metrics.exists() and f'"step": {step},' in metrics.read_text()):
@@ -71,6 +74,28 @@ def test_kill_and_resume_equal_an_uninterrupted_run(straight: Path, tmp_path: Pa
     kill_after(folder, step)
     done = subprocess.run(command(folder, "--resume"), check=True, capture_output=True, text=True, timeout=300)
     assert "not exact" not in done.stderr
+    assert_equal(folder, straight)
+
+
+@pytest.mark.slow
+def test_with_compiled_kernels_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each of the three processes compiles for itself."""
+    straight, folder = tmp_path / "straight", tmp_path / "run"
+    for number, work in enumerate(
+        (
+            lambda: subprocess.run(start(straight, COMPILED), check=True, capture_output=True, timeout=300),
+            lambda: kill_after(folder, 3, COMPILED),
+            lambda: subprocess.run(command(folder, "--resume"), check=True, capture_output=True, timeout=300),
+        )
+    ):
+        monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / f"kernels-{number}"))
+        work()
+        # Two are made where no piece of a model is: by the trial, and to know the processor.
+        assert len(list((tmp_path / f"kernels-{number}").rglob("*.so"))) > 2
+    assert_equal(folder, straight)
+
+
+def assert_equal(folder: Path, straight: Path) -> None:
     assert rows(folder) == rows(straight)
     last = f"step-{STEPS:06d}"
     for name in ("policies/main/model.safetensors", "learner-main.safetensors"):

