@@ -95,7 +95,8 @@ def main() -> None:
         arms[f"vllm, {given.vllm}"] = make_vllm(VllmParams(eager=given.vllm == "eager", max_length=1024))
     for generator in arms.values():
         generator.publish("main", loaded)
-        generator._policies["main"].stop = frozenset()  # type: ignore[attr-defined]
+        known = generator._policies["main"]  # type: ignore[attr-defined]
+        getattr(known, "writing", known).stop = frozenset()
     vocabulary = loaded.model.config.get_text_config().vocab_size
     dtype = torch.bfloat16 if loaded.bf16 else torch.float32
     rows = []

@@ -11,6 +11,7 @@ python benchmarks/growth.py --runs 3
 from __future__ import annotations
 
 import argparse
+import itertools
 import statistics
 import time
 from collections.abc import Callable, Sequence
@@ -22,7 +23,7 @@ from common import RESULTS, save
 mpl.use("Agg")
 from matplotlib import pyplot  # after the choice of what it draws on
 
-from sparring import Completion, Request
+from sparring import Completion, LoadedModel, Request
 from sparring.assemble import assemble
 from sparring.chat import ChatFormat
 from sparring.plugins import load_plugins
@@ -92,32 +93,79 @@ class Noted:
     """A generator, and the most that it was given at once."""
 
     def __init__(self, inner: Any) -> None:
-        self.inner, self.most = inner, 0
+        self.inner, self.most, self._open = inner, 0, 0
 
     def room(self, requests: Sequence[Request]) -> int:
         return int(self.inner.room(requests))
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
-        self.most = max(self.most, len(requests))
         return list(self.inner.generate(requests))
+
+    def admit(self, requests: Sequence[Request]) -> list[int]:
+        self._open += len(requests)
+        self.most = max(self.most, self._open)
+        return list(self.inner.admit(requests))
+
+    def advance(self) -> dict[int, Completion]:
+        ended = dict(self.inner.advance())
+        self._open -= len(ended)
+        return ended
+
+    def publish(self, policy: str, loaded: LoadedModel) -> None:
+        self.inner.publish(policy, loaded)
+
+    def withdraw(self, policy: str) -> None:
+        self.inner.withdraw(policy)
+
+    def score(self, policy: str, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
+        return list(self.inner.score(policy, rows))
 
     def release(self) -> None:
         self.inner.release()
+        self._open = 0
 
 
 class Instant:
-    """A model that knows by the last tokens what may be answered, and answers at once; ``seconds`` are its own."""
+    """A model that knows by the last tokens what may be answered, and answers some of what it has been given; ``seconds`` are its own."""
+
+    ROWS, AT_ONCE = 256, 16
 
     def __init__(self, chat: ChatFormat, answers: Callable[[str], list[str]]) -> None:
         self._chat, self._answers = chat, answers
         self._known: dict[tuple[int, ...], list[list[int]]] = {}
+        self._written: dict[int, Request] = {}
+        self._given = 0
         self.seconds = 0.0
 
     def room(self, requests: Sequence[Request]) -> int:
-        return len(requests)
+        return min(len(requests), self.ROWS - len(self._written))
 
     def release(self) -> None:
         """Nothing is kept."""
+
+    def publish(self, policy: str, loaded: LoadedModel) -> None:
+        """It has no weights."""
+
+    def withdraw(self, policy: str) -> None:
+        """Nor forgets any."""
+
+    def score(self, policy: str, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
+        raise NotImplementedError
+
+    def admit(self, requests: Sequence[Request]) -> list[int]:
+        began = time.process_time()
+        numbers = [self._given + i for i in range(len(requests))]
+        self._given += len(requests)
+        self._written |= zip(numbers, requests, strict=True)
+        self.seconds += time.process_time() - began
+        return numbers
+
+    def advance(self) -> dict[int, Completion]:
+        began = time.process_time()
+        numbers = list(itertools.islice(self._written, self.AT_ONCE))
+        asked = [self._written.pop(number) for number in numbers]
+        self.seconds += time.process_time() - began
+        return dict(zip(numbers, self.generate(asked), strict=True))
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         began = time.process_time()

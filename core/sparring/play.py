@@ -12,6 +12,7 @@ import asyncio
 import selectors
 import sys
 import time
+from bisect import insort_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -47,6 +48,9 @@ from sparring.records import Episode, Row, Span, Turn
 from sparring.stores import EpisodeStore, Stores
 from sparring.thoughts import split
 from sparring_contracts import require_whole
+
+# Requests that a continuous generator is offered at a time: thousands of episodes may wait, and it has room for few of them.
+_AT_ONCE = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,9 +300,10 @@ class Hall:
     stores: Stores = field(default_factory=Stores)
     sampling_seconds: float = 0.0
     sampled_tokens: int = 0
-    _asked: list[_Asked] = field(default_factory=list)
+    _asked: list[_Asked] = field(default_factory=list)  # the next one last
     _written: dict[int, _Asked] = field(default_factory=dict)  # what a continuous generator is writing
     _judgements: list[_Judgement] = field(default_factory=list)
+    _at_the_end: list[_Judgement] = field(default_factory=list)  # by judges that want to see the whole step
     _speakers: list[_Spoken] = field(default_factory=list)
     _key: tuple[object, ...] = ()  # of what is being played, for the noise of judges' questions
     _voiced: int = 0
@@ -311,7 +316,8 @@ class Hall:
 
     def ask(self, request: Request, episode: int) -> asyncio.Future[Completion]:
         future: asyncio.Future[Completion] = asyncio.get_running_loop().create_future()
-        self._asked.append(_Asked(request, episode, future))
+        # Those that began first come first, so that episodes end, and their place is free, before others begin.
+        insort_left(self._asked, _Asked(request, episode, future), key=lambda asked: -asked.episode)
         return future
 
     def ask_speaker(self, speaker: Speaker, transcript: Transcript) -> asyncio.Future[str | None]:
@@ -321,7 +327,8 @@ class Hall:
 
     def ask_judge(self, judge: Judge, fields: Mapping[str, Any], episode: int) -> asyncio.Future[Verdict]:
         future: asyncio.Future[Verdict] = asyncio.get_running_loop().create_future()
-        self._judgements.append(_Judgement(judge, fields, episode, future))
+        waiting = self._judgements if getattr(judge, "scope", "item") == "item" else self._at_the_end
+        waiting.append(_Judgement(judge, fields, episode, future))
         return future
 
     def voice(self, policy: str, transcripts: Sequence[Transcript], sampling: Sampling) -> list[str]:
@@ -352,10 +359,20 @@ class Hall:
         self._count(completions, began)
         return completions
 
-    def _advance(self, asked: Sequence[_Asked], generator: Continuous) -> None:
-        """Have these written too, and answer those that have ended."""
+    def _next(self, most: int) -> list[_Asked]:
+        """At most so many of those that asked first, as far as the generator has room for them."""
+        asked = self._asked[-1 : -most - 1 : -1]
+        room = self.generator.room([a.request for a in asked]) if asked else 0
+        if room < 1 and not self._written:
+            raise GenerationError("the generator has room for none of the requests, and must have it for one")
+        return asked[:room]
+
+    def _advance(self, generator: Continuous) -> None:
+        """Have as many written as there is room for, and answer those that have ended."""
         began = time.perf_counter()
-        self._written |= zip(generator.admit([a.request for a in asked]), asked, strict=True)
+        while asked := self._next(_AT_ONCE):
+            self._written |= zip(generator.admit([a.request for a in asked]), asked, strict=True)
+            del self._asked[-len(asked) :]
         ended = generator.advance()
         if strangers := ended.keys() - self._written.keys():
             raise GenerationError(f"the generator ended {sorted(strangers)}, which no request has as its number")
@@ -381,6 +398,7 @@ class Hall:
         """
         self._asked.clear()
         self._judgements.clear()
+        self._at_the_end.clear()
         self._speakers.clear()
         self._written.clear()
         self._key, self._voiced = (*plans[0].key, "step", step) if plans else (), 0
@@ -435,17 +453,16 @@ class Hall:
 
     def _answer(self) -> bool:
         """Every episode waits: answer what they asked. False if there is nothing to answer."""
-        at_once = [j for j in self._judgements if getattr(j.judge, "scope", "item") == "item"]
         # Those that judge see as many at once as can be without leaving the generator less than half of what it could write.
-        if at_once and len(at_once) >= len(self._written):
-            self._judgements = [j for j in self._judgements if getattr(j.judge, "scope", "item") != "item"]
-            self._decide(at_once)
+        if self._judgements and len(self._judgements) >= len(self._written):
+            waiting, self._judgements = self._judgements, []
+            self._decide(waiting)
         elif self._speakers and len(self._speakers) >= len(self._written):
             self._speak()
         elif self._asked or self._written:
             self._complete()
-        elif self._judgements:
-            waiting, self._judgements = self._judgements, []
+        elif self._at_the_end:
+            waiting, self._at_the_end = self._at_the_end, []
             self._decide(sorted(waiting, key=lambda j: j.episode))
         else:
             return False
@@ -476,20 +493,17 @@ class Hall:
                 _fail(mine, failure)
 
     def _complete(self) -> None:
-        # Those that began first come first, so that episodes end, and their place is free, before others begin.
-        self._asked.sort(key=lambda asked: asked.episode)
         asked = self._asked
         try:
-            room = self.generator.room([a.request for a in asked]) if asked else 0
-            if room < 1 and not self._written:
-                raise GenerationError("the generator has room for none of the requests, and must have it for one")
-            asked, self._asked = asked[:room], asked[room:]
             if isinstance(self.generator, Continuous):
-                self._advance(asked, self.generator)
+                self._advance(self.generator)
             else:
-                _settle(asked, self._generate([a.request for a in asked]))
+                asked = self._next(len(asked))
+                completions = self._generate([a.request for a in asked])
+                del self._asked[-len(asked) :]
+                _settle(asked, completions)
         except Exception as error:  # noqa: BLE001  # a plugin may raise anything
-            asked = sorted({id(a): a for a in (*self._written.values(), *asked)}.values(), key=lambda a: a.episode)
+            asked = sorted(self._written.values() or asked, key=lambda a: a.episode)
             longest = max(len(a.request.context) for a in asked)
             failure = error if isinstance(error, SparringError) else GenerationError(
                 f"the generator failed on {len(asked)} requests at once, of episodes {asked[0].episode} to "
