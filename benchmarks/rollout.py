@@ -151,7 +151,7 @@ def main() -> None:
     arms: dict[str, object] = {
         "ours": trainer.generator,
         "in rounds": Rounds(trainer.generator, forgetful=False),
-        "in rounds, nothing kept": Rounds(trainer.generator, forgetful=True),
+        "in rounds and forgetful": Rounds(trainer.generator, forgetful=True),
         "padded generate": PaddedGenerate(loaded),
     }
     if given.vllm != "none":

@@ -14,6 +14,7 @@ import sys
 import time
 from bisect import insort_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -409,9 +410,10 @@ class Hall:
         finally:
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
-            if self._written:  # it was broken off
+            if self._written:  # it was broken off, perhaps by the generator, which then may not do this either
                 self._written.clear()
-                self.generator.release()
+                with suppress(Exception):
+                    self.generator.release()
 
     async def _run(
         self, plans: Sequence[EpisodePlan], step: int, more: Callable[[Sequence[Episode]], Sequence[EpisodePlan]] | None
@@ -504,6 +506,7 @@ class Hall:
                 _settle(asked, completions)
         except Exception as error:  # noqa: BLE001  # a plugin may raise anything
             asked = sorted(self._written.values() or asked, key=lambda a: a.episode)
+            self._asked.clear()
             longest = max(len(a.request.context) for a in asked)
             failure = error if isinstance(error, SparringError) else GenerationError(
                 f"the generator failed on {len(asked)} requests at once, of episodes {asked[0].episode} to "

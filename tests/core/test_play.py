@@ -99,6 +99,10 @@ def test_what_is_being_written_when_play_breaks_off_is_given_up() -> None:
                 raise RuntimeError("the engine fell over")
             return super().advance()
 
+        def release(self) -> None:
+            super().release()
+            raise RuntimeError("and does not stand up again")
+
     generator = Breaks()
     with pytest.raises(GenerationError, match=r"failed on 3 requests at once, of episodes 0 to 2 .* fell over"):
         play(generator, 3)

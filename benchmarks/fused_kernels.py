@@ -4,8 +4,8 @@ Rows of 256 random tokens that share nothing, a fifth of them trained; fp32, one
 the same process, their first gradients' norms are compared, and they take turns; medians. What compiling takes is beside it:
 how much longer the first update lasts than a later one, in seconds of the wall clock, with nothing kept of earlier runs.
 
-python benchmarks/kernels.py --model smollm2_135m --runs 5
-python benchmarks/kernels.py --model tiny --runs 15
+python benchmarks/fused_kernels.py --model smollm2_135m --runs 5
+python benchmarks/fused_kernels.py --model tiny --runs 15
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main() -> None:
         os.environ["TORCHINDUCTOR_CACHE_DIR"] = cache
         found = measure(given.model, given.count, given.runs)
     print({key: value for key, value in found.items() if key != "cpu_seconds"})
-    save(f"kernels-{given.model}", {"arguments": vars(given), **found})
+    save(f"fused_kernels-{given.model}", {"arguments": vars(given), **found})
 
 
 if __name__ == "__main__":
