@@ -6,8 +6,9 @@ has. The operations are private to torch, so they are tried before they are trus
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 from torch import nn
@@ -18,13 +19,17 @@ from sparring import LoadedModel
 # Below this, packing anew after every update costs more than it saves.
 SMALLEST = 8_000_000
 ROWS = 64  # the number of rows that the layout is chosen for
+# Layers that are given the same input, by the names that transformers has for them: of few rows one product is faster than three.
+BESIDE = (("q_proj", "k_proj", "v_proj"), ("gate_proj", "up_proj"))
 
 
 class PackedLinears:
     """The linear layers of a model as they are now; while `in_use`, the model runs with them."""
 
     def __init__(self, model: nn.Module, dtype: torch.dtype) -> None:
-        self._forwards = [(module, _forward(module, dtype)) for module in model.modules() if type(module) is nn.Linear]
+        self._forwards: list[tuple[nn.Module, Callable[[torch.Tensor], torch.Tensor]]] = []
+        for group in _groups(model):
+            self._forwards += zip(group, _Product(group, dtype).forwards(), strict=True)
 
     @contextmanager
     def in_use(self) -> Iterator[None]:
@@ -56,15 +61,54 @@ def _pays(loaded: LoadedModel) -> bool:
     return loaded.model.device.type == "cpu" and sum(p.numel() for p in loaded.model.parameters()) >= SMALLEST
 
 
-def _forward(module: nn.Linear, dtype: torch.dtype) -> Callable[[torch.Tensor], torch.Tensor]:
-    weight = torch.ops.mkldnn._reorder_linear_weight(module.weight.detach().to(dtype), ROWS)
-    bias = None if module.bias is None else module.bias.detach().to(dtype)
+def _groups(model: nn.Module) -> list[list[nn.Linear]]:
+    """All linear layers; those that stand side by side and are given the same input together."""
+    groups: list[list[nn.Linear]] = []
+    for parent in model.modules():
+        for names in BESIDE:
+            found = [child for name in names if type(child := getattr(parent, name, None)) is nn.Linear]
+            alike = {(layer.in_features, layer.bias is None) for layer in found}
+            if len(found) == len(names) and len(alike) == 1:
+                groups.append(found)
+    together = {layer for group in groups for layer in group}
+    return groups + [[layer] for layer in model.modules() if type(layer) is nn.Linear and layer not in together]
 
-    def forward(x: torch.Tensor) -> torch.Tensor:
-        out: torch.Tensor = torch.ops.mkldnn._linear_pointwise(x.to(dtype), weight, bias, "none", [], "")
+
+class _Product:
+    """One product for layers that are given the same tensor: the first that is asked makes it, and the others take their part.
+
+    A layer that is given another tensor makes it anew, so nothing depends on who is asked when.
+    """
+
+    def __init__(self, layers: Sequence[nn.Linear], dtype: torch.dtype) -> None:
+        self._dtype, self._sizes = dtype, [layer.out_features for layer in layers]
+        weights = (
+            torch.cat([layer.weight.detach() for layer in layers]) if len(layers) > 1 else layers[0].weight.detach()
+        )
+        self._weight = torch.ops.mkldnn._reorder_linear_weight(weights.to(dtype), ROWS)
+        biases = [layer.bias.detach().to(dtype) for layer in layers if layer.bias is not None]
+        self._bias = torch.cat(biases) if biases else None
+        self._given: torch.Tensor | None = None
+        self._parts: Sequence[torch.Tensor] = ()
+
+    def forwards(self) -> list[Callable[[torch.Tensor], torch.Tensor]]:
+        if len(self._sizes) == 1:
+            return [self._multiply]
+        return [partial(self._part, i) for i in range(len(self._sizes))]
+
+    def _part(self, i: int, x: torch.Tensor) -> torch.Tensor:
+        if x is not self._given:
+            self._given, self._parts = x, self._multiply(x).split(self._sizes, -1)
+        part = self._parts[i]
+        if i == len(self._sizes) - 1:
+            self._given, self._parts = None, ()
+        return part
+
+    def _multiply(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = torch.ops.mkldnn._linear_pointwise(
+            x.to(self._dtype), self._weight, self._bias, "none", [], ""
+        )
         return out
-
-    return forward
 
 
 def _can(dtype: torch.dtype) -> bool:

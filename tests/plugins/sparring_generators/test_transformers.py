@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn import functional
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.errors import GenerationError
 from sparring.interfaces import Continuous
 from sparring.learner import prepare
-from sparring_generators import attention, writing
+from sparring_generators import attention, packed, writing
 from sparring_generators.capacity import bytes_per_token
 from sparring_generators.packed import PackedLinears
 from sparring_generators.params import TransformersParams
@@ -210,6 +211,32 @@ def test_packed_products_are_the_plain_ones(bias: bool) -> None:
             model[0].weight.zero_()
             torch.testing.assert_close(model(x), expected, rtol=1e-5, atol=1e-6)  # as it was when it was packed
         assert not torch.allclose(model(x), expected)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_layers_given_the_same_input_are_one_product(bias: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    config = LlamaConfig(
+        vocab_size=32, hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, attention_bias=bias, mlp_bias=bias,
+    )  # fmt: skip
+    model = LlamaForCausalLM(config).eval()
+    for name, parameter in model.named_parameters():
+        if name.endswith("bias"):
+            torch.nn.init.normal_(parameter)
+    x = torch.randint(32, (2, 7))
+    products = []
+    multiply = packed._Product._multiply
+    monkeypatch.setattr(packed._Product, "_multiply", lambda *given: (products.append(given[1]), multiply(*given))[1])
+    with torch.no_grad():
+        expected = model(x).logits
+        with PackedLinears(model, torch.float32).in_use():
+            torch.testing.assert_close(model(x).logits, expected, rtol=1e-5, atol=1e-5)
+            assert len(products) == 2 * 4 + 1  # of each layer q, k and v; o; gate and up; down; and the head
+            attention = model.model.layers[0].self_attn
+            some, other = torch.randn(2, 3, 64)
+            for layer, given in ((attention.k_proj, some), (attention.q_proj, other), (attention.v_proj, some)):
+                assert torch.allclose(layer(given), functional.linear(given, layer.weight, layer.bias), atol=1e-5)
 
 
 def test_frequencies_follow_the_probabilities(generator: TransformersGenerator) -> None:
