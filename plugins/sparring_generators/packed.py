@@ -34,7 +34,7 @@ class PackedLinears:
     @contextmanager
     def in_use(self) -> Iterator[None]:
         for module, forward in self._forwards:
-            module.forward = forward  # type: ignore[method-assign, assignment]
+            module.forward = forward
         try:
             yield
         finally:

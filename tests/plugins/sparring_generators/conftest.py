@@ -20,10 +20,9 @@ from sparring_generators.transformers import TransformersGenerator
 from sparring_generators.vllm_adapters import Adapters, shape
 
 
-def _make_loaded(head_dim: int = 32, *, tied: bool = True, hidden: int = 64) -> LoadedModel:
+def _make_tokenizer() -> PreTrainedTokenizerFast:
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    torch.manual_seed(3)
     vocabulary = {"<|user|>": 0, "<|assistant|>": 1, "<|end|>": 2, **{chr(97 + i): 3 + i for i in range(20)}}
     raw = Tokenizer(models.WordLevel(vocabulary, unk_token="a"))
     raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
@@ -31,11 +30,22 @@ def _make_loaded(head_dim: int = 32, *, tied: bool = True, hidden: int = 64) -> 
         tokenizer_object=raw, eos_token="<|end|>", additional_special_tokens=["<|user|>", "<|assistant|>"]
     )
     tokenizer.chat_template = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
+    return tokenizer
+
+
+@pytest.fixture(scope="session")
+def letters() -> PreTrainedTokenizerFast:
+    """A tokenizer of twenty letters and three marks, of which <|end|> is 2."""
+    return _make_tokenizer()
+
+
+def _make_loaded(head_dim: int = 32, *, tied: bool = True, hidden: int = 64) -> LoadedModel:
+    torch.manual_seed(3)
     config = LlamaConfig(
         vocab_size=64, hidden_size=hidden, intermediate_size=128, num_hidden_layers=2, num_attention_heads=2,
         num_key_value_heads=1, head_dim=head_dim, initializer_range=0.15, tie_word_embeddings=tied, max_position_embeddings=256,
     )  # fmt: skip
-    return prepare(LoadedModel(LlamaForCausalLM(config).eval(), tokenizer))
+    return prepare(LoadedModel(LlamaForCausalLM(config).eval(), _make_tokenizer()))
 
 
 @pytest.fixture(scope="session")

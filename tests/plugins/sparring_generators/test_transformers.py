@@ -25,22 +25,13 @@ STOP = 2
 
 
 @pytest.fixture(scope="module")
-def loaded() -> LoadedModel:
-    from tokenizers import Tokenizer, models, pre_tokenizers
-
+def loaded(letters: PreTrainedTokenizerFast) -> LoadedModel:
     torch.manual_seed(3)
-    vocabulary = {"<|user|>": 0, "<|assistant|>": 1, "<|end|>": 2, **{chr(97 + i): 3 + i for i in range(20)}}
-    raw = Tokenizer(models.WordLevel(vocabulary, unk_token="a"))
-    raw.pre_tokenizer = pre_tokenizers.Split("", "isolated")
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, eos_token="<|end|>", additional_special_tokens=["<|user|>", "<|assistant|>"]
-    )
-    tokenizer.chat_template = "{% for m in messages %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}{% if add_generation_prompt %}<|assistant|>{% endif %}"
     config = LlamaConfig(
         vocab_size=23, hidden_size=64, intermediate_size=128, num_hidden_layers=2, num_attention_heads=4,
         num_key_value_heads=2, initializer_range=0.3, tie_word_embeddings=True,
     )  # fmt: skip
-    return prepare(LoadedModel(LlamaForCausalLM(config).eval(), tokenizer))
+    return prepare(LoadedModel(LlamaForCausalLM(config).eval(), letters))
 
 
 @pytest.fixture
