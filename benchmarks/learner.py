@@ -155,11 +155,17 @@ def main() -> None:
     parser.add_argument("--trl-rows", default="8", help="rows in a forward pass of TRL's; 8 is its default")
     parser.add_argument("--keeping", action="store_true", help="TRL's process keeps freed memory, as ours does")
     parser.add_argument("--token-budget", type=int, default=2048, help="ours: tokens in a forward pass")
+    parser.add_argument("--kernels", default="none", choices=("none", "compiled"), help="ours")
     given = parser.parse_args()
     for kind in given.rows.split(","):
         trainer = trainer_of(
             RECIPES[given.model],
-            [*BASE[given.model], "objective.kl_coef=0", f"train.token_budget={given.token_budget}"],
+            [
+                *BASE[given.model],
+                f"policies.main.model.kernels={given.kernels}",
+                "objective.kl_coef=0",
+                f"train.token_budget={given.token_budget}",
+            ],
         )
         learner = trainer.learners["main"]
         if kind in ("ragged", "equal"):
@@ -171,7 +177,8 @@ def main() -> None:
         random.Random(2).shuffle(rows)
         found = measure(learner, rows, given.runs, [int(n) for n in given.trl_rows.split(",")], given.keeping)
         print(kind, {key: value for key, value in found.items() if key not in ("cpu_seconds", "grad_norms_at_first")})
-        name = f"learner-{given.model}-{kind}{'-keeping' if given.keeping else ''}"
+        compiled = "-compiled" if given.kernels == "compiled" else ""
+        name = f"learner-{given.model}-{kind}{'-keeping' if given.keeping else ''}{compiled}"
         save(name, {"arguments": {**vars(given), "rows": kind}, **found})
 
 
