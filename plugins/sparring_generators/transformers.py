@@ -97,11 +97,12 @@ class TransformersGenerator:
         return numbers
 
     def advance(self) -> dict[int, Completion]:
-        for policy, known in self._policies.items():
-            self._proceed(policy, known)
         ended = dict(self._early)
         self._early.clear()
-        return ended | {n: done for known in self._policies.values() for n, done in known.writing.take()}
+        for policy, known in self._policies.items():
+            self._proceed(policy, known)
+            ended |= known.writing.take()
+        return ended
 
     def generate(self, requests: Sequence[Request]) -> list[Completion]:
         """These to their end, beside what else is being written."""

@@ -50,8 +50,7 @@ class Writing:
         self.loaded, self.stop, self.limits = loaded, stop, limits
         self._seconds = seconds
         self._requests: dict[int, Request] = {}  # all that have not ended
-        self._completions: dict[int, Completion] = {}  # what there is of them
-        self._ended: list[tuple[int, Completion]] = []
+        self._ended: dict[int, Completion] = {}
         self.forget()
 
     def forget(self) -> None:
@@ -62,7 +61,7 @@ class Writing:
         self._waiting = deque(self._requests)
         self._growing: list[_Growing] = []  # one for each row
         self._live: dict[int, int] = {}  # admitted requests, and the tokens that each may come to
-        self._completions = {number: Completion([], [], "length") for number in self._requests}
+        self._completions = {number: Completion([], [], "length") for number in self._requests}  # what there is of them
 
     def anew(self) -> Writing:
         """The same, of which nothing is asked and nothing is kept."""
@@ -78,9 +77,9 @@ class Writing:
         self._completions[number] = Completion([], [], "length")
         self._waiting.append(number)
 
-    def take(self) -> list[tuple[int, Completion]]:
-        """Those that have ended and were not taken yet."""
-        ended, self._ended = self._ended, []
+    def take(self) -> dict[int, Completion]:
+        """Those that have ended and were not taken yet, by number."""
+        ended, self._ended = self._ended, {}
         return ended
 
     def proceed(self) -> None:
@@ -226,7 +225,7 @@ class Writing:
 
     def _end(self, row: int, number: int, stopped: bool) -> None:
         done, request = self._completions.pop(number), self._requests.pop(number)
-        self._ended.append((number, Completion(done.tokens, done.logprobs, "stop" if stopped else "length")))
+        self._ended[number] = Completion(done.tokens, done.logprobs, "stop" if stopped else "length")
         del self._live[number]
         # The last token was not read back; a conversation goes on from the one before.
         if len(done.tokens) > 1:
