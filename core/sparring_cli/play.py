@@ -69,6 +69,7 @@ def _tried(state: State, player: int, text: str, chance: Chance) -> Move:
     "--seat", type=int, default=0, show_default=True, help="Your seat in the first match; seats are swapped after each."
 )
 @click.option("--matches", type=click.IntRange(1), default=3, show_default=True, help="How many matches.")
+@click.option("--seed", type=click.IntRange(0), help="The same deals and answers again; new ones each time without it.")
 @click.option("--set", "sets", multiple=True, metavar="KEY=VALUE", help="A parameter of the game, such as rounds=3.")
 @host_options
 def play(
@@ -76,6 +77,7 @@ def play(
     against: str,
     seat: int,
     matches: int,
+    seed: int | None,
     sets: tuple[str, ...],
     plugins: tuple[Path, ...],
     blocked: tuple[str, ...],
@@ -107,13 +109,13 @@ def play(
     else:
         opponent = Held(next(iter(recipe.policies)))
     total = 0.0
-    began = time.time_ns()  # a person should meet new deals each time
+    drawn = time.time_ns() if seed is None else seed
     for match in range(matches):
         mine = (seat + match) % len(roles)
         click.secho(f"\n— match {match + 1} of {matches}: you are {roles[mine]}, against {against} —", bold=True)
         human = Human(lambda label: click.prompt(label, prompt_suffix=": "), click.echo)
         holders = {role: Held("you", player=human) if i == mine else opponent for i, role in enumerate(roles)}
-        (episode,) = trainer.hall.play([entry.plan(match, match, holders, ("play", began))], 0)
+        (episode,) = trainer.hall.play([entry.plan(match, match, holders, ("play", drawn))], 0)
         if episode.error:
             raise click.ClickException(episode.error)
         human.look()

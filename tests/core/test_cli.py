@@ -237,10 +237,12 @@ def test_several_seeds_are_several_runs_and_one_curve(seeds: Path) -> None:
     assert metrics(seeds / "seed-0")[0][name] != metrics(seeds / "seed-1")[0][name]
 
 
-def test_a_person_plays_hands_against_a_run_and_never_sees_its_card(ran: Path) -> None:
+# Nobody knows what a model of two steps plays: on some deals it loses by a move that is not legal, before the person is asked.
+@pytest.mark.parametrize("seed", range(5))
+def test_a_person_plays_hands_against_a_run_and_never_sees_its_card(ran: Path, seed: int) -> None:
     # Of check and fold one is legal wherever a person is asked; what is not is asked again.
     typed = "raise\n" + "check\nfold\n" * 20
-    result = invoke("play", "kuhn_poker", "--against", ran, "--matches", "3", typed=typed)
+    result = invoke("play", "kuhn_poker", "--against", ran, "--matches", "3", "--seed", seed, typed=typed)
     assert result.exit_code == 0, result.output
     matches = result.stdout.split("— match ")[1:]
     seats = [re.match(r"(\d) of 3: you are (player_\d)", match) for match in matches]
@@ -248,15 +250,22 @@ def test_a_person_plays_hands_against_a_run_and_never_sees_its_card(ran: Path) -
     assert "not a legal move: " in matches[0]
     total = 0.0
     for match in matches:
+        forfeited = re.search("moves: .* is not one of the legal moves", match) is not None
         # Its own card is the one that a person is told, once; J<Q<K are the rules, and the other's is shown unless one folds.
         hidden = re.sub("J<Q<K|shows [JQK]", "", match)
-        assert len(re.findall(r"\b[JQK]\b", hidden)) == 1
-        assert ("shows" in match) == (re.search("moves: .*fold", match) is None)
-        assert re.search(r"moves: player_0 (check|bet|fold|call)", match)
+        assert len(re.findall(r"\b[JQK]\b", hidden)) == ("your move" in match)
+        assert ("shows" in match) == (not forfeited and re.search("moves: .*fold", match) is None)
+        assert re.search(r"moves: (player_0 (check|bet|fold|call)|none)", match)
         won, in_all = (float(number) for number in re.findall(r"you get (\S+); (\S+) in all", match)[0])
-        assert won in (-2, -1, 1, 2)
+        assert won in ((2,) if forfeited else (-2, -1, 1, 2))
         total += won
         assert in_all == total
+
+
+def test_the_same_seed_deals_the_same_hands(ran: Path) -> None:
+    typed = "check\nfold\n" * 20
+    told = [invoke("play", "kuhn_poker", "--against", ran, "--seed", seed, typed=typed).stdout for seed in (3, 3, 4)]
+    assert told[0] == told[1] != told[2]
 
 
 def test_play_takes_a_player_and_refuses_what_is_neither(tmp_path: Path) -> None:
