@@ -58,6 +58,8 @@ class PaddedGenerate:
     def __init__(self, loaded: LoadedModel) -> None:
         self.model = copy.deepcopy(loaded.model)
         self.model.set_attn_implementation("sdpa")
+        if loaded.bf16:
+            self.model.to(torch.bfloat16)
         self.stop = sorted(ChatFormat(loaded.tokenizer).stop_ids)
 
     def room(self, requests: Sequence[Request]) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
-from typing import NamedTuple
 
 from sparring import LoadedModel, Request
 
@@ -20,30 +19,23 @@ def most_tokens(request: Request) -> int:
     return len(request.context) + request.sampling.max_tokens
 
 
-class Held(NamedTuple):
-    """Requests that are being written already: how many, and the most tokens that one of them may come to."""
-
-    requests: int
-    longest: int
-
-
 def fitting(
     requests: Sequence[Request],
     capacity: Callable[[str], int],
-    held: Callable[[str], Held],
+    held: Callable[[str], int],
+    needs: Callable[[Request], int],
     memory: Callable[[str], Hashable] = lambda policy: policy,
 ) -> int:
-    """How many of these, from the first on, fit into each policy's ``capacity`` in tokens beside what is ``held``.
+    """How many of these, from the first on, fit into each policy's ``capacity`` beside what is ``held``; all in tokens.
 
-    Counted as if nothing were shared and every row were as long as the longest. The first of a policy of which nothing is
-    held fits however long it is. Policies of equal ``memory`` fill the same, of which ``held`` tells.
+    Counted as if nothing were shared. The first of a policy of which nothing is held fits whatever it needs. Policies of equal
+    ``memory`` fill the same, of which ``held`` tells.
     """
-    now: dict[Hashable, Held] = {}
+    now: dict[Hashable, int] = {}
     for number, request in enumerate(requests):
         place = memory(request.policy)
-        count, longest = now[place] if place in now else held(request.policy)
-        longest = max(longest, most_tokens(request))
-        if count and (count + 1) * longest > capacity(request.policy):
+        taken = now[place] if place in now else held(request.policy)
+        now[place] = taken + needs(request)
+        if taken and now[place] > capacity(request.policy):
             return number
-        now[place] = Held(count + 1, longest)
     return len(requests)

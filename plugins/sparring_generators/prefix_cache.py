@@ -32,6 +32,12 @@ class Node:
     def start(self) -> int:
         return self.end - len(self.tokens)
 
+    @property
+    def read(self) -> torch.Tensor:
+        """``kv`` of a node that has been through the model."""
+        assert self.kv is not None
+        return self.kv
+
     def unread(self) -> list[Node]:
         """What has to be read before an answer can follow: this node if its state is not known, and those before it without ``kv``."""
         nodes = [self] if self.kv is None or self.state is None else []

@@ -87,6 +87,7 @@ class TransformersGenerator:
             requests,
             lambda policy: self._known(policy).writing.capacity,
             lambda policy: self._known(policy).writing.held,
+            Writing.needs,
         )
 
     def admit(self, requests: Sequence[Request]) -> list[int]:
@@ -115,7 +116,7 @@ class TransformersGenerator:
         A sample depends on its key and its context alone, so that changes no more than rounding does.
         Raises `GenerationError` if a single sequence does not fit.
         """
-        if not known.writing.held.requests:
+        if not known.writing.busy:
             return
         if self._params.pack and not known.asked:
             known.packed = pack(known.loaded)
@@ -130,7 +131,7 @@ class TransformersGenerator:
         writing.forget()
         if self._limits().decode_batch == 1:
             raise GenerationError(
-                f"generator transformers: a single sequence of policy {policy!r}, of up to {writing.held.longest} tokens, does not "
+                f"generator transformers: a single sequence of policy {policy!r}, of up to {writing.longest} tokens, does not "
                 f"fit into memory: {why}. Shorten answers (sampling.max_tokens) or conversations, or leave more free "
                 "(train.token_budget, the policies' dtype or adapter)"
             )

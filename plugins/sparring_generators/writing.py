@@ -14,11 +14,12 @@ import torch
 from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.forward import autocast, head, hidden_states
 from sparring.prefix_tree import build_forest
-from sparring_generators.attention import Part, PromptPlan, Rows, parts
-from sparring_generators.capacity import Held, bytes_per_token, most_tokens
+from sparring_generators.capacity import bytes_per_token, most_tokens
 from sparring_generators.noise import uniforms
 from sparring_generators.params import TransformersParams
 from sparring_generators.prefix_cache import Node, PrefixCache
+from sparring_generators.prompts import Part, PromptPlan, parts
+from sparring_generators.rows import Row, Rows, bank_size
 from sparring_generators.sampling import draw, limited
 
 # Those that wait are let in together, since to read a few tokens takes nearly as long as to read many: when they are this
@@ -32,6 +33,7 @@ class _Growing:
 
     requests: list[int]
     state: torch.Tensor  # (hidden,): the last hidden state, from which the next token is drawn
+    token: int = -1  # which was drawn, and is to be read next
 
 
 class Writing:
@@ -59,8 +61,8 @@ class Writing:
         self.capacity = max(1, int(self.limits.kv_gib * 2**30 / 2 / bytes_per_token(self.loaded)))
         self._cache, self._rows = PrefixCache(self.capacity), Rows()
         self._waiting = deque(self._requests)
-        self._growing: list[_Growing] = []  # one for each row
-        self._live: dict[int, int] = {}  # admitted requests, and the tokens that each may come to
+        self._growing: dict[Row, _Growing] = {}
+        self._live: set[int] = set()  # requests that have been admitted
         self._completions = {number: Completion([], [], "length") for number in self._requests}  # what there is of them
 
     def anew(self) -> Writing:
@@ -68,9 +70,24 @@ class Writing:
         return Writing(self.loaded, self.stop, self.limits, self._seconds)
 
     @property
-    def held(self) -> Held:
-        """What has a claim on rows: all that has not ended."""
-        return Held(len(self._requests), max(map(most_tokens, self._requests.values()), default=0))
+    def busy(self) -> bool:
+        """Whether anything has not ended."""
+        return bool(self._requests)
+
+    @staticmethod
+    def needs(request: Request) -> int:
+        """Tokens whose keys and values there must be room for before it is admitted."""
+        return bank_size(most_tokens(request))
+
+    @property
+    def held(self) -> int:
+        """What all that has not ended needs."""
+        return sum(map(self.needs, self._requests.values()))
+
+    @property
+    def longest(self) -> int:
+        """The most tokens that something which has not ended may come to."""
+        return max(map(most_tokens, self._requests.values()), default=0)
 
     def add(self, number: int, request: Request) -> None:
         self._requests[number] = request
@@ -89,10 +106,10 @@ class Writing:
                 with self._clock("prefill"):
                     self._admit()
             with self._clock("sample"):
-                following = self._draw()
-            if following:
+                self._draw()
+            if self._growing:
                 with self._clock("decode"):
-                    self._extend(following)
+                    self._extend()
 
     def _due(self) -> bool:
         if not self._growing:
@@ -112,22 +129,20 @@ class Writing:
         cache = self._cache
         cache.tick()
         nodes: dict[Node, list[int]] = {}
-        longest = max(self._live.values(), default=0)
+        held = sum(self.needs(self._requests[number]) for number in self._live)
         while self._waiting and len(self._growing) + len(nodes) < self.limits.decode_batch:
             number = self._waiting[0]
-            most = most_tokens(self._requests[number])
-            longest = max(longest, most)
-            if self._live and (len(self._live) + 1) * longest > self.capacity:
+            held += self.needs(self._requests[number])
+            if self._live and held > self.capacity:
                 break
-            self._live[number] = most
+            self._live.add(number)
             self._waiting.popleft()
             nodes.setdefault(cache.locate(self._requests[number].context), []).append(number)
         self._read(list(nodes))
-        if nodes:
-            self._rows.add([node.path() for node in nodes])
-        for node, numbers in nodes.items():
+        rows = self._rows.add([node.path() for node in nodes])
+        for row, (node, numbers) in zip(rows, nodes.items(), strict=True):
             assert node.state is not None
-            self._growing.append(_Growing(numbers, node.state))
+            self._growing[row] = _Growing(numbers, node.state)
         cache.shrink()
 
     def _read(self, ends: Sequence[Node]) -> None:
@@ -183,11 +198,11 @@ class Writing:
 
     # ---- answers ---------------------------------------------------------------------------------------------------------
 
-    def _draw(self) -> list[int]:
-        """A token for each request. Returns the token that follows in each row; rows are arranged for them."""
-        asked = [(row, number) for row, growing in enumerate(self._growing) for number in growing.requests]
+    def _draw(self) -> None:
+        """A token for each request. Rows split where they differ, and those without a request that goes on are given up."""
+        asked = [(row, number) for row, growing in self._growing.items() for number in growing.requests]
         tokens, logprobs = self._sample(asked)
-        branches: list[dict[int, list[int]]] = [{} for _ in self._growing]  # row -> token -> requests
+        branches: dict[Row, dict[int, list[int]]] = {row: {} for row in self._growing}  # row -> token -> requests
         for (row, number), token, logprob in zip(asked, tokens, logprobs, strict=True):
             completion = self._completions[number]
             completion.tokens.append(token)
@@ -198,53 +213,39 @@ class Writing:
                 self._end(row, number, ended)
             else:
                 branches[row].setdefault(token, []).append(number)
-        # Rows that end make place for the last ones or for branches, so that those in use stay the first.
-        sources, following, kept = self._places(branches)
-        self._rows.arrange(sources)
-        self._growing = [
-            _Growing(requests, self._growing[source].state) for source, requests in zip(sources, kept, strict=True)
-        ]
-        return following
-
-    @staticmethod
-    def _places(branches: Sequence[dict[int, list[int]]]) -> tuple[list[int], list[int], list[list[int]]]:
-        """For each new row: the row it continues, its token, its requests. As many as can stay where they are."""
-        staying: dict[int, tuple[int, int, list[int]]] = {}
-        others: list[tuple[int, int, list[int]]] = []
-        for row, found in enumerate(branches):
+        for row in [row for row, found in branches.items() if not found]:
+            del self._growing[row]
+            self._rows.drop(row)
+        for row, found in branches.items():
             for n, (token, requests) in enumerate(found.items()):
-                if n == 0:
-                    staying[row] = (row, token, requests)
-                else:
-                    others.append((row, token, requests))
-        count = len(staying) + len(others)
-        others += [staying.pop(row) for row in sorted(staying) if row >= count]
-        rest = iter(others)
-        rows = [staying[row] if row in staying else next(rest) for row in range(count)]
-        return [row[0] for row in rows], [row[1] for row in rows], [row[2] for row in rows]
+                state = self._growing[row].state
+                self._growing[self._rows.fork(row) if n else row] = _Growing(requests, state, token)
 
-    def _end(self, row: int, number: int, stopped: bool) -> None:
+    def _end(self, row: Row, number: int, stopped: bool) -> None:
         done, request = self._completions.pop(number), self._requests.pop(number)
         self._ended[number] = Completion(done.tokens, done.logprobs, "stop" if stopped else "length")
-        del self._live[number]
+        self._live.remove(number)
         # The last token was not read back; a conversation goes on from the one before.
         if len(done.tokens) > 1:
             seen = [*request.context, *done.tokens[:-1]]
-            self._cache.keep(seen, self._growing[row].state, lambda a, b: self._rows.span(row, a, b))
+            self._cache.keep(seen, self._growing[row].state, row.span)
 
-    def _extend(self, tokens: Sequence[int]) -> None:
-        loaded, rows = self.loaded, self._rows
-        positions = rows.extend()
+    def _extend(self) -> None:
+        loaded = self.loaded
+        rows = self._rows.extend()
+        growing = [self._growing[row] for row in rows]
         with autocast(loaded):
-            states = hidden_states(loaded.model, tokens, positions, rows)
-        for growing, state in zip(self._growing, states, strict=True):
-            growing.state = state
+            states = hidden_states(
+                loaded.model, [each.token for each in growing], [row.length - 1 for row in rows], self._rows
+            )
+        for each, state in zip(growing, states, strict=True):
+            each.state = state
 
-    def _sample(self, asked: Sequence[tuple[int, int]]) -> tuple[list[int], list[float]]:
+    def _sample(self, asked: Sequence[tuple[Row, int]]) -> tuple[list[int], list[float]]:
         """A token for each (row, request) from the distribution at its row, by inverting the cumulative distribution."""
         loaded = self.loaded
         requests = [self._requests[number] for _, number in asked]
-        draws: dict[tuple[int, Sampling], list[int]] = {}
+        draws: dict[tuple[Row, Sampling], list[int]] = {}
         for place, ((row, _), request) in enumerate(zip(asked, requests, strict=True)):
             draws.setdefault((row, request.sampling), []).append(place)
         counters = [len(self._completions[number].tokens) for _, number in asked]

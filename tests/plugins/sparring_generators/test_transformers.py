@@ -14,7 +14,7 @@ from sparring import Completion, LoadedModel, Request, Sampling
 from sparring.errors import GenerationError
 from sparring.interfaces import Continuous
 from sparring.learner import prepare
-from sparring_generators import attention, packed, writing
+from sparring_generators import attention, packed, rows, writing
 from sparring_generators.capacity import bytes_per_token
 from sparring_generators.packed import PackedLinears
 from sparring_generators.params import TransformersParams
@@ -98,20 +98,28 @@ def test_a_next_turn_is_what_it_would_be_from_its_beginning(generator: Transform
 def test_rows_that_share_their_beginning_attend_to_it_together(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch, fused: bool
 ) -> None:
-    """Trunks of several lengths, rows with none, rows that branch, and more admitted later; by torch's attention and the plain one."""
-    monkeypatch.setattr(attention, "WORTH", 4)
+    """Trunks of several lengths, rows with none, rows that branch, and more admitted later; by torch's attention and the plain one.
+
+    Banks hold few tokens, so that rows go from one to the next, and a bank's rows are read by themselves even where that saves little.
+    """
+    monkeypatch.setattr(rows, "WORTH", 4 * 128)
+    monkeypatch.setattr(rows, "SMALLEST", 4)
     if not fused:
         monkeypatch.setattr(attention, "_fused", lambda: None)
     made = TransformersGenerator(TransformersParams(decode_batch=6))
     made.publish("main", loaded)
-    seen: set[int] = set()
-    attend = attention.Rows.attend
+    trunks: set[int] = set()
+    banks: set[int] = set()
+    at_once: set[int] = set()
+    attend = rows.Rows.attend
 
-    def watched(rows: attention.Rows, *args: Any) -> torch.Tensor:
-        seen.update(len(trunk.tokens) if trunk else 0 for trunk in rows.trunks)
-        return attend(rows, *args)
+    def watched(given: rows.Rows, *args: Any) -> torch.Tensor:
+        trunks.update(row.start for row in given.all)
+        banks.update(row.bank.tokens for row in given.all)
+        at_once.add(len({row.bank for row in given.all}))
+        return attend(given, *args)
 
-    monkeypatch.setattr(attention.Rows, "attend", watched)
+    monkeypatch.setattr(rows.Rows, "attend", watched)
     asked = requests()
     for _ in range(3):
         done = made.generate(asked)
@@ -119,8 +127,10 @@ def test_rows_that_share_their_beginning_attend_to_it_together(
         for completion, logprobs in zip(done, scored, strict=True):
             assert completion.logprobs == pytest.approx(logprobs, abs=1e-4)
         asked = later(asked, done)
-    assert 0 in seen
-    assert len(seen) > 2
+    assert 0 in trunks
+    assert len(trunks) > 2
+    assert len(banks) > 2
+    assert max(at_once) > 2
 
 
 def test_a_prompt_within_another_and_one_that_goes_on_from_it_are_read_together(loaded: LoadedModel) -> None:
@@ -139,12 +149,12 @@ def test_a_prompt_within_another_and_one_that_goes_on_from_it_are_read_together(
 def test_little_memory_changes_nothing_but_how_many_are_admitted(loaded: LoadedModel) -> None:
     asked = requests()
     done = []
-    for kv_gib in (2.0, 60 * bytes_per_token(loaded) / 2**30):  # thirty tokens in rows, thirty kept
+    for kv_gib in (2.0, 400 * bytes_per_token(loaded) / 2**30):  # 200 tokens in rows, 200 kept
         made = TransformersGenerator(TransformersParams(kv_gib=kv_gib))
         made.publish("main", loaded)
         first = made.generate(asked)
         done.append([c.tokens for c in (*first, *made.generate(later(asked, first)))])
-        assert made.room(asked) == (len(asked) if kv_gib == 2 else 3)  # 3 + 6 tokens, 4 + 6, 3 + 6, and 1 + 6
+        assert made.room(asked) == (len(asked) if kv_gib == 2 else 3)  # the smallest bank has room for 64 of each
     assert done[0] == done[1]
 
 
@@ -185,7 +195,7 @@ def test_in_bfloat16_answers_are_kept_in_half_the_memory_and_scored_alike(loaded
         scored = made.score("main", [(r.context, c.tokens) for r, c in zip(some, done, strict=True)])
         for completion, logprobs in zip(done, scored, strict=True):
             assert completion.logprobs == pytest.approx(logprobs, abs=0.2)  # nats; 8 bits of mantissa
-    kept = made._policies["main"].writing._rows.kv
+    kept = next(iter(made._policies["main"].writing._cache.root.children.values())).read
     assert kept.dtype == torch.bfloat16
     assert bytes_per_token(halved) * 2 == bytes_per_token(loaded)
 
@@ -304,6 +314,31 @@ def test_who_joins_while_others_are_written_gets_what_it_would_get_alone(loaded:
         assert done[i].logprobs == pytest.approx(completion.logprobs, abs=1e-4)
 
 
+def test_short_conversations_beside_a_long_one_are_not_read_as_far_as_that(
+    loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [Request("main", [5 + (7 * i + j) % 11 for j in range(20 + i)], i, Sampling(max_tokens=12)) for i in range(16)]
+    asked.append(Request("main", [5 + j % 7 for j in range(900)], 16, Sampling(max_tokens=12)))
+    generator = make_generator(loaded, TransformersParams(kv_gib=2 * 3000 * bytes_per_token(loaded) / 2**30))
+    assert generator.room(asked) == len(asked)  # seventeen rows of 912 tokens would be 15,504
+    monkeypatch.setattr(rows, "WORTH", 10_000)
+    read: list[int] = []
+    weighed = rows.weighed
+
+    def watched(query: torch.Tensor, key: torch.Tensor, *rest: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        read.append(key.shape[0] * key.shape[2])
+        return weighed(query, key, *rest)
+
+    monkeypatch.setattr(rows, "weighed", watched)
+    generator._policies["main"].writing.stop = frozenset()
+    done = generator.generate(asked)
+    steps = 11 * loaded.model.config.num_hidden_layers
+    assert sum(read) / steps < 2 * sum(len(request.context) + 12 for request in asked)
+    for completion, request in zip(done, asked, strict=True):
+        (scored,) = generator.score("main", [(request.context, completion.tokens)])
+        assert completion.logprobs == pytest.approx(scored, abs=1e-4)
+
+
 def test_nobody_waits_for_the_longest_answer(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     """Eight conversations of four turns, in each of which two write a long answer: they go on beside those."""
     calls, forward = [0], writing.hidden_states
@@ -365,8 +400,8 @@ def test_what_ends_while_others_are_asked_for_at_once_is_not_lost(generator: Tra
 
 def test_what_is_being_written_takes_room_and_is_given_up_on_release(loaded: LoadedModel) -> None:
     asked = [Request("main", [5 + i, 6, 7], i, Sampling(max_tokens=5)) for i in range(6)]
-    token = bytes_per_token(loaded)
-    generator = make_generator(loaded, TransformersParams(kv_gib=2 * 4 * 8 * token / 2**30))  # for four of eight tokens
+    rows = 4 * 64 * bytes_per_token(loaded)  # four of the smallest bank
+    generator = make_generator(loaded, TransformersParams(kv_gib=2 * rows / 2**30))
     assert generator.room(asked) == 4
     generator.admit(asked[:3])
     assert generator.room(asked[3:]) == 1

@@ -138,8 +138,8 @@ def test_adapters_on_one_base_are_written_at_once_and_their_base_is_loaded_once(
 def test_adapters_on_one_base_share_the_memory_for_keys_and_values(
     faked: Callable[..., VllmGenerator], make_loaded: MakeLoaded
 ) -> None:
-    """A token takes 2 layers · 2 · 1 head · 32 dimensions · 4 bytes, so there is room for 400 of them, or ten rows of 40."""
-    generator, base = faked(kv_gib=400 * 512 / 2**30), make_loaded()
+    """A token takes 2 layers · 2 · 1 head · 32 dimensions · 4 bytes, so there is room for 640 of them, or ten rows of 40 in blocks of 32."""
+    generator, base = faked(kv_gib=640 * 512 / 2**30), make_loaded()
     for name, loaded in {"one": adapter(base, "one"), "two": adapter(base, "two"), "full": make_loaded()}.items():
         generator.publish(name, loaded)
     rows = [Request("one" if i % 2 else "two", [5] * 30, i, Sampling(max_tokens=10)) for i in range(12)]
