@@ -13,7 +13,7 @@ from sparring_generators.attention import weighed
 from sparring_generators.prefix_cache import Node
 
 # What a call of its own in each layer has to save: so many numbers of keys and values that need not be read at each step.
-WORTH = 100_000
+WORTH = 250_000
 # A bank's rows have room for so many tokens, the next one's for half as many again: no row reads more than that above its own.
 SMALLEST, STEP = 64, 1.5
 # A bank is given room for so many times its rows: to move them costs more than memory that nobody has written to, which on a
@@ -158,9 +158,9 @@ class Rows:
         """In the order in which their tokens are given."""
         return [row for bank in self._banks for row in bank.rows]
 
-    def add(self, paths: Sequence[Sequence[Node]]) -> list[Row]:
-        """New rows that hold the tokens of these paths of nodes."""
-        trunks = self._trunks_of(paths)
+    def add(self, paths: Sequence[Sequence[Node]], rows: Sequence[int]) -> list[Row]:
+        """New rows that hold the tokens of these paths of nodes; ``rows`` is how many each may split into."""
+        trunks = self._trunks_of(paths, rows)
         starts = [len(trunk.tokens) if trunk else 0 for trunk in trunks]
         banks = [self._bank(path[-1].end - a + 1, path[0].read) for path, a in zip(paths, starts, strict=True)]
         for bank, more in Counter(banks).items():
@@ -189,7 +189,7 @@ class Rows:
     def extend(self) -> list[Row]:
         """Make room for one token more in each row; returns them in the order in which it is to be given."""
         for bank in list(self._banks):
-            for row in [row for row in bank.rows if row.own == bank.tokens]:
+            for row in [row for row in bank.rows[::-1] if row.own == bank.tokens]:
                 self._move(row, self._bank(row.own + 1, row.kv))
         self._join()
         self._parts, begin = [], 0
@@ -268,8 +268,8 @@ class Rows:
 
     # ---- trunks ----------------------------------------------------------------------------------------------------------
 
-    def _trunks_of(self, paths: Sequence[Sequence[Node]]) -> list[Trunk | None]:
-        """A trunk for each path: one that is here, or the beginning that is worth most among those that paths share."""
+    def _trunks_of(self, paths: Sequence[Sequence[Node]], rows: Sequence[int]) -> list[Trunk | None]:
+        """A trunk for each path: one that is here, or the beginning that saves most of those that rows will share."""
         known = {id(row.trunk): row.trunk for row in self.all if row.trunk is not None}.values()
         chosen = [
             max((t for t in known if t.begins(path)), key=lambda t: len(t.tokens), default=None) for path in paths
@@ -280,7 +280,7 @@ class Rows:
             for number in free:
                 for node in paths[number]:
                     through.setdefault(node, []).append(number)
-            saved = {node: (len(numbers) - 1) * node.end for node, numbers in through.items()}
+            saved = {node: (sum(rows[n] for n in numbers) - 1) * node.end for node, numbers in through.items()}
             best = max(saved, key=saved.__getitem__, default=None)
             if best is None or not worth(saved[best], best.read):
                 return chosen

@@ -139,7 +139,7 @@ class Writing:
             self._waiting.popleft()
             nodes.setdefault(cache.locate(self._requests[number].context), []).append(number)
         self._read(list(nodes))
-        rows = self._rows.add([node.path() for node in nodes])
+        rows = self._rows.add([node.path() for node in nodes], [len(numbers) for numbers in nodes.values()])
         for row, (node, numbers) in zip(rows, nodes.items(), strict=True):
             assert node.state is not None
             self._growing[row] = _Growing(numbers, node.state)

@@ -317,7 +317,9 @@ def test_who_joins_while_others_are_written_gets_what_it_would_get_alone(loaded:
 def test_short_conversations_beside_a_long_one_are_not_read_as_far_as_that(
     loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = [Request("main", [5 + (7 * i + j) % 11 for j in range(20 + i)], i, Sampling(max_tokens=12)) for i in range(16)]
+    asked = [
+        Request("main", [5 + (7 * i + j) % 11 for j in range(20 + i)], i, Sampling(max_tokens=12)) for i in range(16)
+    ]
     asked.append(Request("main", [5 + j % 7 for j in range(900)], 16, Sampling(max_tokens=12)))
     generator = make_generator(loaded, TransformersParams(kv_gib=2 * 3000 * bytes_per_token(loaded) / 2**30))
     assert generator.room(asked) == len(asked)  # seventeen rows of 912 tokens would be 15,504
@@ -336,6 +338,27 @@ def test_short_conversations_beside_a_long_one_are_not_read_as_far_as_that(
     assert sum(read) / steps < 2 * sum(len(request.context) + 12 for request in asked)
     for completion, request in zip(done, asked, strict=True):
         (scored,) = generator.score("main", [(request.context, completion.tokens)])
+        assert completion.logprobs == pytest.approx(scored, abs=1e-4)
+
+
+def test_a_group_that_shares_its_task_holds_it_once(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "WORTH", 10_000)
+    asked = [Request("main", [5 + j % 13 for j in range(90)], i, Sampling(max_tokens=12)) for i in range(8)]
+    generator = make_generator(loaded, TransformersParams())
+    own: list[list[int]] = []
+    extend = rows.Rows.extend
+
+    def watched(given: rows.Rows) -> list[rows.Row]:
+        found = extend(given)
+        own.append([row.own for row in found])
+        return found
+
+    monkeypatch.setattr(rows.Rows, "extend", watched)
+    done = generator.generate(asked)
+    assert len(own[1]) > 2  # they split, and none of them holds the task
+    assert all(length == step for step, lengths in enumerate(own, 1) for length in lengths)
+    for completion in done:
+        (scored,) = generator.score("main", [(asked[0].context, completion.tokens)])
         assert completion.logprobs == pytest.approx(scored, abs=1e-4)
 
 
