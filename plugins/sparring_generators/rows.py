@@ -13,7 +13,7 @@ from sparring_generators.attention import weighed
 from sparring_generators.prefix_cache import Node
 
 # What a call of its own in each layer has to save: so many numbers of keys and values that need not be read at each step.
-WORTH = 250_000
+WORTH = 150_000
 # A bank's rows have room for so many tokens, the next one's for half as many again: no row reads more than that above its own.
 SMALLEST, STEP = 64, 1.5
 # A bank is given room for so many times its rows: to move them costs more than memory that nobody has written to, which on a
@@ -41,6 +41,12 @@ class Trunk:
 
     tokens: tuple[int, ...]
     kv: torch.Tensor
+
+    @classmethod
+    def of(cls, end: Node) -> Trunk:
+        """All up to the end of this node."""
+        nodes = end.path()
+        return cls(tuple(token for node in nodes for token in node.tokens), torch.cat([node.read for node in nodes], 3))
 
     def begins(self, path: Sequence[Node]) -> bool:
         at = 0
@@ -88,9 +94,8 @@ class Bank:
         self.tokens = tokens
         self.rows: list[Row] = []
         self.kv = like.new_empty(*like.shape[:2], 0, like.shape[2], tokens, like.shape[4])
-        self._clean = (
-            0  # tokens of every place that are written or 0: what is masked is multiplied by 0, and must not be NaN
-        )
+        # Tokens of every row that are written or 0: what is masked is multiplied by 0, and must not be NaN.
+        self._clean = 0
 
     @property
     def longest(self) -> int:
@@ -98,20 +103,18 @@ class Bank:
 
     def reserve(self, more: int) -> None:
         """Room for so many rows more."""
-        need, have = len(self.rows) + more, self.kv.shape[2]
-        if need > have:
+        used, have = len(self.rows), self.kv.shape[2]
+        if used + more > have:
             room = ROOM_ON_A_CPU if self.kv.device.type == "cpu" else ROOM
-            grown = self.kv.new_empty(*self.kv.shape[:2], int(need * room) if have else need, *self.kv.shape[3:])
-            used = len(self.rows)
+            grown = self.kv.new_empty(*self.kv.shape[:2], int((used + more) * room), *self.kv.shape[3:])
             grown[:, :, :used, :, : self._clean] = self.kv[:, :, :used, :, : self._clean]
-            grown[:, :, used:, :, : self._clean] = 0
             self.kv = grown
 
     def clean(self, tokens: int) -> None:
-        """Have so many tokens of every place be a number."""
+        """Have so many tokens of every row be a number."""
         if tokens > self._clean:
             upto = min(tokens + SPARE, self.tokens)
-            self.kv[:, :, :, :, self._clean : upto] = 0
+            self.kv[:, :, : len(self.rows), :, self._clean : upto] = 0
             self._clean = upto
 
     def take(self, row: Row) -> None:
@@ -119,6 +122,7 @@ class Bank:
         self.reserve(1)
         self.clean(row.own)
         row.bank, row.place = self, len(self.rows)
+        self.kv[:, :, row.place, :, row.own : self._clean] = 0
         self.rows.append(row)
 
     def leave(self, place: int) -> None:
@@ -189,8 +193,8 @@ class Rows:
     def extend(self) -> list[Row]:
         """Make room for one token more in each row; returns them in the order in which it is to be given."""
         for bank in list(self._banks):
-            for row in [row for row in bank.rows[::-1] if row.own == bank.tokens]:
-                self._move(row, self._bank(row.own + 1, row.kv))
+            if full := [row for row in bank.rows[::-1] if row.own == bank.tokens]:
+                self._move(full, self._bank(bank.tokens + 1, full[0].kv))
         self._join()
         self._parts, begin = [], 0
         members: dict[int, tuple[Trunk, list[int]]] = {}
@@ -250,44 +254,46 @@ class Rows:
         self._banks = sorted([*self._banks, made := Bank(size, like)], key=lambda bank: bank.tokens)
         return made
 
-    def _move(self, row: Row, bank: Bank) -> None:
-        before, place, kv = row.bank, row.place, row.kv
-        bank.take(row)
-        row.kv[:] = kv
-        before.leave(place)
+    def _move(self, rows: Sequence[Row], bank: Bank) -> None:
+        bank.reserve(len(rows))
+        for row in rows:
+            before, place, kv = row.bank, row.place, row.kv
+            bank.take(row)
+            row.kv[:] = kv
+            before.leave(place)
 
     def _join(self) -> None:
         """Rows of a bank go to the next larger one if a call for them alone saves too little, and banks without rows go."""
         self._banks = [bank for bank in self._banks if bank.rows]
         for bank, larger in pairwise(list(self._banks)):
             if not worth(len(bank.rows) * (larger.longest - bank.longest), bank.kv):
-                larger.reserve(len(bank.rows))
-                for row in bank.rows[::-1]:
-                    self._move(row, larger)
+                self._move(bank.rows[::-1], larger)
         self._banks = [bank for bank in self._banks if bank.rows]
 
     # ---- trunks ----------------------------------------------------------------------------------------------------------
 
     def _trunks_of(self, paths: Sequence[Sequence[Node]], rows: Sequence[int]) -> list[Trunk | None]:
-        """A trunk for each path: one that is here, or the beginning that saves most of those that rows will share."""
+        """A trunk for each path: the longest that is here, or where that saves enough a longer beginning which rows will share."""
         known = {id(row.trunk): row.trunk for row in self.all if row.trunk is not None}.values()
-        chosen = [
+        chosen: list[Trunk | None] = [
             max((t for t in known if t.begins(path)), key=lambda t: len(t.tokens), default=None) for path in paths
         ]
-        free = [number for number, trunk in enumerate(chosen) if trunk is None]
+        read_once = [len(trunk.tokens) if trunk else 0 for trunk in chosen]
+        new: dict[int, Node] = {}
         while True:
             through: dict[Node, list[int]] = {}
-            for number in free:
-                for node in paths[number]:
-                    through.setdefault(node, []).append(number)
-            saved = {node: (sum(rows[n] for n in numbers) - 1) * node.end for node, numbers in through.items()}
+            for number, path in enumerate(paths):
+                for node in path:
+                    if node.end > read_once[number]:
+                        through.setdefault(node, []).append(number)
+            saved = {
+                node: sum(rows[n] * (node.end - read_once[n]) for n in numbers) - node.end
+                for node, numbers in through.items()
+            }
             best = max(saved, key=saved.__getitem__, default=None)
             if best is None or not worth(saved[best], best.read):
-                return chosen
-            nodes = best.path()
-            trunk = Trunk(
-                tuple(token for node in nodes for token in node.tokens), torch.cat([node.read for node in nodes], 3)
-            )
+                break
             for number in through[best]:
-                chosen[number] = trunk
-            free = [number for number in free if chosen[number] is None]
+                new[number], read_once[number] = best, best.end
+        made = {node: Trunk.of(node) for node in dict.fromkeys(new.values())}
+        return [made[new[number]] if number in new else trunk for number, trunk in enumerate(chosen)]
