@@ -106,8 +106,8 @@ class Noted:
         self.most = max(self.most, self._open)
         return list(self.inner.admit(requests))
 
-    def advance(self) -> dict[int, Completion]:
-        ended = dict(self.inner.advance())
+    def advance(self, until: Callable[[], bool] = bool) -> dict[int, Completion]:
+        ended = dict(self.inner.advance(until))
         self._open -= len(ended)
         return ended
 
@@ -160,7 +160,7 @@ class Instant:
         self.seconds += time.process_time() - began
         return numbers
 
-    def advance(self) -> dict[int, Completion]:
+    def advance(self, until: Callable[[], bool] = bool) -> dict[int, Completion]:
         began = time.process_time()
         numbers = list(itertools.islice(self._written, self.AT_ONCE))
         asked = [self._written.pop(number) for number in numbers]

@@ -45,6 +45,7 @@ class GameInfo:
     symmetric: bool = False  # swapping the players changes nothing but their names
     total: float = 0.0  # what returns sum to, if `utility` is "constant"
     twin: Twin | None = None
+    slow: bool = False  # `new_state` and `apply` take long, as over a network; those of several matches may run at once, in threads
 
     @property
     def players(self) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar, runtime_checkable
 
 from sparring.chance import Chance
 from sparring.game import Game, State
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from sparring.recipe import Recipe
 
 Json = Any  # what json.dumps takes
+T = TypeVar("T")
 
 
 @runtime_checkable
@@ -84,6 +85,13 @@ class Table(Protocol):
         ...
 
     def judge(self, name: str, **fields: Any) -> Awaitable[Verdict]: ...
+    def aside(self, call: Callable[[], T]) -> Awaitable[T]:
+        """What a slow call returns, such as one over the network. It runs in a thread, and other episodes go on meanwhile.
+
+        How long it takes then decides which turns are written together, so their log-probabilities are the same up to rounding.
+        """
+        ...
+
     def reward(self, turn: Turn, part: str, value: float) -> None: ...
     def label(self, turn: Turn, **labels: str | float | bool) -> None: ...
     def note(self, **facts: object) -> None:
@@ -379,8 +387,11 @@ class Continuous(Generator, Protocol):
         """Take these on. Returns a number for each, which no other has had."""
         ...
 
-    def advance(self) -> Mapping[int, Completion]:
-        """Write until something has ended, if there is anything. Returns what has, by its number, each once."""
+    def advance(self, until: Callable[[], bool] = bool) -> Mapping[int, Completion]:
+        """Write until something has ended, if there is anything, or ``until()`` says that others are about to join.
+
+        Returns what has ended, by its number, each once.
+        """
         ...
 
 

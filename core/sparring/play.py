@@ -3,20 +3,23 @@
 Episodes run on an event loop of their own. When every one of them waits, the loop is about to sleep; that is the moment to
 answer: judgements, if as many wait as turns are being written; then turns, of every game at once, until one of them has
 ended, whose episode goes on beside the others'; and when nothing else is left the judges that want to see the whole step.
-Nothing depends on the clock, so a step plays the same way each time.
+Nothing depends on the clock, so a step plays the same way each time; but for calls that are so slow that they are made aside.
 """
 
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import selectors
 import sys
 import time
 from bisect import insort_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sparring.chance import Chance, SeededChance, key_of
 from sparring.chat import ChatFormat, Conversation
@@ -52,6 +55,9 @@ from sparring_contracts import require_whole
 
 # Requests that a continuous generator is offered at a time: thousands of episodes may wait, and it has room for few of them.
 _AT_ONCE = 256
+# Slow calls that are made at a time: they wait for others, so there may be many more than processors.
+_ASIDE = 64
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,6 +276,9 @@ class EpisodeTable:
             )
         return await self._hall.ask_judge(self._plan.judges[name], fields, self._plan.number)
 
+    def aside(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        return self._hall.aside(call)
+
     def reward(self, turn: Turn, part: str, value: float) -> None:
         turn.rewards[part] = turn.rewards.get(part, 0.0) + value
 
@@ -306,6 +315,8 @@ class Hall:
     _judgements: list[_Judgement] = field(default_factory=list)
     _at_the_end: list[_Judgement] = field(default_factory=list)  # by judges that want to see the whole step
     _speakers: list[_Spoken] = field(default_factory=list)
+    _aside: set[concurrent.futures.Future[Any]] = field(default_factory=set)  # slow calls that episodes wait for
+    _threads: ThreadPoolExecutor = field(default_factory=partial(ThreadPoolExecutor, _ASIDE, "sparring-aside"))
     _key: tuple[object, ...] = ()  # of what is being played, for the noise of judges' questions
     _voiced: int = 0
 
@@ -331,6 +342,17 @@ class Hall:
         waiting = self._judgements if getattr(judge, "scope", "item") == "item" else self._at_the_end
         waiting.append(_Judgement(judge, fields, episode, future))
         return future
+
+    def aside(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        made = self._threads.submit(call)
+        self._aside.add(made)
+        future = asyncio.wrap_future(made)
+        future.add_done_callback(lambda _: self._aside.discard(made))
+        return future
+
+    def _returned(self) -> bool:
+        """Whether an episode can go on whose slow call has returned."""
+        return any(made.done() for made in self._aside)
 
     def voice(self, policy: str, transcripts: Sequence[Transcript], sampling: Sampling) -> list[str]:
         """See `sparring.interfaces.Voice`."""
@@ -374,10 +396,10 @@ class Hall:
         while asked := self._next(_AT_ONCE):
             self._written |= zip(generator.admit([a.request for a in asked]), asked, strict=True)
             del self._asked[-len(asked) :]
-        ended = generator.advance()
+        ended = generator.advance(self._returned)
         if strangers := ended.keys() - self._written.keys():
             raise GenerationError(f"the generator ended {sorted(strangers)}, which no request has as its number")
-        if self._written and not ended:
+        if self._written and not ended and not self._returned():
             raise GenerationError(f"the generator went on, and ended none of the {len(self._written)} requests it has")
         self._count(ended.values(), began)
         _settle([self._written.pop(number) for number in ended], list(ended.values()))
@@ -402,6 +424,7 @@ class Hall:
         self._at_the_end.clear()
         self._speakers.clear()
         self._written.clear()
+        self._aside.clear()
         self._key, self._voiced = (*plans[0].key, "step", step) if plans else (), 0
         selector = _IdleSelector(self._answer)
         loop = asyncio.SelectorEventLoop(selector)
@@ -454,7 +477,7 @@ class Hall:
         return [table.episode for table in tables]
 
     def _answer(self) -> bool:
-        """Every episode waits: answer what they asked. False if there is nothing to answer."""
+        """Every episode waits: answer what they asked. False if there is nothing to answer now; slow calls wake the loop."""
         # Those that judge see as many at once as can be without leaving the generator less than half of what it could write.
         if self._judgements and len(self._judgements) >= len(self._written):
             waiting, self._judgements = self._judgements, []
@@ -463,6 +486,8 @@ class Hall:
             self._speak()
         elif self._asked or self._written:
             self._complete()
+        elif self._aside:
+            return False
         elif self._at_the_end:
             waiting, self._at_the_end = self._at_the_end, []
             self._decide(sorted(waiting, key=lambda j: j.episode))

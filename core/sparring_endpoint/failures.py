@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from threading import Lock
 from typing import Any
 
 from pydantic import Field, model_validator
@@ -26,23 +27,27 @@ class FailureBound(Params):
 
 
 class FailureCount:
-    """Counts what worked and what failed. ``what`` begins its error: "the judge 'x' could not judge"."""
+    """Counts what worked and what failed, from any thread. ``what`` begins its error: "the judge 'x' could not judge"."""
 
     def __init__(self, bound: FailureBound, what: str) -> None:
         self._bound, self._what = bound, what
         self.total = 0
         self._recent: deque[bool] = deque(maxlen=bound.window)
+        self._lock = Lock()
 
     def worked(self) -> None:
-        self._recent.append(False)
+        with self._lock:
+            self._recent.append(False)
 
     def failed(self, why: str) -> None:
         """Count a failure because of ``why``. Raises `SparringError` if there were too many."""
-        self.total += 1
-        self._recent.append(True)
-        if sum(self._recent) > self._bound.max_failures:
+        with self._lock:
+            self.total += 1
+            self._recent.append(True)
+            failed, items = sum(self._recent), len(self._recent)
+        if failed > self._bound.max_failures:
             raise SparringError(
-                f"{self._what} {sum(self._recent)} of its last {len(self._recent)} items, more than max_failures "
+                f"{self._what} {failed} of its last {items} items, more than max_failures "
                 f"({self._bound.max_failures}); the last because {why}"
             )
 

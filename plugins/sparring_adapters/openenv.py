@@ -61,7 +61,9 @@ class OpenEnv(SingleSeat):
 
     def __init__(self, params: OpenEnvParams) -> None:
         failures = FailureCount(params, f"the environment at {params.url} failed")
-        super().__init__(f"openenv {params.url}", params, lambda: OpenEnvSession(params), failures=failures)
+        super().__init__(
+            f"openenv {params.url}", params, lambda: OpenEnvSession(params), failures=failures, elsewhere=True
+        )
 
 
 class OpenEnvSession:

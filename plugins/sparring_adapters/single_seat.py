@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pydantic import Field
@@ -82,7 +83,8 @@ class SingleSeat:
     """A one-player game: ``make`` builds an environment for each match, ``starts`` is how many starts it has.
 
     A start is drawn by the run's own chance, so that a group of episodes begins alike. With ``failures`` they are counted over
-    all matches, and too many of them stop the run (`GameError`).
+    all matches, and too many of them stop the run (`GameError`). ``elsewhere``: the environment runs in another process, so it
+    draws nothing here, and many matches may be asked for at once.
     """
 
     def __init__(
@@ -94,6 +96,7 @@ class SingleSeat:
         starts: int = _SEEDS,
         max_turns: int | None = None,
         failures: FailureCount | None = None,
+        elsewhere: bool = False,
     ) -> None:
         self.make, self.starts, self.moves, self.failures = make, starts, params.moves, failures
         self.info = GameInfo(
@@ -102,6 +105,7 @@ class SingleSeat:
             utility="general",
             bounds=params.bounds,
             max_turns=params.max_turns or max_turns or _TURNS,
+            slow=elsewhere,
         )
 
     def new_state(self, chance: Chance) -> SingleSeatState:
@@ -206,7 +210,8 @@ class _Session:
 
     def __init__(self, game: SingleSeat, start: int) -> None:
         self.name, self.failures, self.start, self.made = game.info.name, game.failures, start, 0
-        self.random = Generators(start)
+        # The global generators are one for all threads, and cannot be lent to several.
+        self.random = None if game.info.slow else Generators(start)
         self.environment = self._call("be built", game.make)
 
     @classmethod
@@ -225,7 +230,7 @@ class _Session:
 
     def sample(self, draws: Generators) -> str | None:
         """A random action, drawn from ``draws``: what the match itself draws next is as it was."""
-        mine, self.random = self.random, draws
+        mine, self.random = self.random, draws if self.random else None
         try:
             return self._call("sample an action", self.environment.sample)
         finally:
@@ -236,7 +241,7 @@ class _Session:
 
     def _call(self, what: str, call: Callable[[], T]) -> T:
         try:
-            with self.random.lent():
+            with self.random.lent() if self.random else nullcontext():
                 result = call()
         except (RefusedError, SparringError):
             raise

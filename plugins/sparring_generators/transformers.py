@@ -5,9 +5,10 @@ from __future__ import annotations
 import itertools
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -97,11 +98,11 @@ class TransformersGenerator:
             self._known(request.policy).writing.add(numbers[-1], request)
         return numbers
 
-    def advance(self) -> dict[int, Completion]:
+    def advance(self, until: Callable[[], bool] = bool) -> dict[int, Completion]:
         ended = dict(self._early)
         self._early.clear()
         for policy, known in self._policies.items():
-            self._proceed(policy, known)
+            self._proceed(policy, known, until)
             ended |= known.writing.take()
         return ended
 
@@ -110,8 +111,8 @@ class TransformersGenerator:
         return to_the_end(self, requests, self._early)
 
     @torch.no_grad()
-    def _proceed(self, policy: str, known: _Policy) -> None:
-        """Until something has ended; where memory does not suffice, all from the beginning with half as much at once.
+    def _proceed(self, policy: str, known: _Policy, until: Callable[[], bool]) -> None:
+        """Until something has ended, or ``until()``; where memory does not suffice, all from the beginning with half as much at once.
 
         A sample depends on its key and its context alone, so that changes no more than rounding does.
         Raises `GenerationError` if a single sequence does not fit.
@@ -122,7 +123,7 @@ class TransformersGenerator:
             known.packed = pack(known.loaded)
         known.asked = True
         with known.packed.in_use() if known.packed else nullcontext():
-            while why := lack(known.writing.proceed):
+            while why := lack(partial(known.writing.proceed, until)):
                 self._halve(policy, known.writing, why)
 
     # ---- memory that runs short ------------------------------------------------------------------------------------------

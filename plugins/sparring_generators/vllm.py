@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -138,10 +138,10 @@ class VllmGenerator:
         self._waiting |= zip(numbers, requests, strict=True)
         return numbers
 
-    def advance(self) -> dict[int, Completion]:
+    def advance(self, until: Callable[[], bool] = bool) -> dict[int, Completion]:
         ended = dict(self._early)
         self._early.clear()
-        while not ended and (self._waiting or self._writing):
+        while not ended and (self._waiting or self._writing) and not until():
             ended = self._step()
         return ended
 

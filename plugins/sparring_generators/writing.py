@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -99,9 +99,9 @@ class Writing:
         ended, self._ended = self._ended, {}
         return ended
 
-    def proceed(self) -> None:
-        """Write until something has ended, if there is anything."""
-        while self._requests and not self._ended:
+    def proceed(self, until: Callable[[], bool]) -> None:
+        """Write until something has ended, if there is anything, or ``until()``."""
+        while self._requests and not self._ended and not until():
             if self._due():
                 with self._clock("prefill"):
                     self._admit()

@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
@@ -19,7 +20,6 @@ from sparring import (
     Game,
     GameError,
     GameInfo,
-    Move,
     Outcome,
     Params,
     RoleSpec,
@@ -35,6 +35,7 @@ from sparring_contracts import fault
 if TYPE_CHECKING:
     from sparring.chat import Conversation
 
+T = TypeVar("T")
 _BOX = re.compile(r"\\boxed\s*\{((?:[^{}]|\{[^{}]*\})*)\}")
 _BRACKETS = re.compile(r"\[([^\[\]]*)\]")
 _FORMATS = {"whole": "{}", "brackets": "[{}]", "boxed": "\\boxed{{{}}}"}
@@ -71,6 +72,11 @@ class TurnBasedParams(Params):
 def told(moves: Sequence[Sequence[Sequence[object]]]) -> list[str]:
     """The moves of a match as an error gives them, so that it can be played again: player and text of each."""
     return [f"{player} {text}" for turn in moves for player, text in turn]
+
+
+async def called(table: Table, info: GameInfo, call: Callable[[], T]) -> T:
+    """What a game returns. A slow one is asked aside, and other matches go on."""
+    return await table.aside(call) if info.slow else call()
 
 
 @dataclass(slots=True)
@@ -156,7 +162,7 @@ class TurnBased:
         last: dict[int, Turn] = {}
         moves: list[list[list[object]]] = []
         try:
-            state = game.new_state(table.chance)
+            state = await called(table, info, lambda: game.new_state(table.chance))
             seats = [
                 self.seat(p, role, table.conversation(role, system=self.params.system))
                 for p, role in enumerate(info.roles)
@@ -249,7 +255,7 @@ class TurnBased:
                     table.label(answers[p], legal=False)
                 return Outcome.forfeit(info, silent[0], f"{info.roles[silent[0]]}: it did not answer"), {}
             texts = {p: self.move_text(turn.public) for p, turn in answers.items()}
-            read: dict[int, Move] = state.apply(texts)
+            read = await called(table, info, partial(state.apply, texts))
             if set(read) != set(texts):
                 raise GameError(f"apply answered for players {sorted(read)}, not {sorted(texts)}")
             wrong = {p: move for p, move in read.items() if not move.legal}

@@ -1,11 +1,13 @@
 """Episodes on one loop: what a model cannot read, and who is asked first when not all can be."""
 
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from sparring import Completion, Game, Request, RoleSpec, Sampling, Table, Verdict
+from sparring import Chance, Completion, Game, GameError, Request, RoleSpec, Sampling, State, Table, Verdict
 from sparring.errors import GenerationError
 from sparring.play import EpisodePlan, Hall, Held
 from sparring.records import Episode
@@ -42,7 +44,7 @@ class Slow(ScriptedGenerator):
         self.written |= zip(numbers, requests, strict=True)
         return numbers
 
-    def advance(self) -> dict[int, Completion]:
+    def advance(self, until: Callable[[], bool] = bool) -> dict[int, Completion]:
         number = max(self.written)
         self.order.append(number)
         return {number: self.generate([self.written.pop(number)])[0]}
@@ -94,10 +96,10 @@ def test_an_episode_whose_turn_has_ended_goes_on_while_others_are_written() -> N
 
 def test_what_is_being_written_when_play_breaks_off_is_given_up() -> None:
     class Breaks(Slow):
-        def advance(self) -> dict[int, Completion]:
+        def advance(self, until: Callable[[], bool] = bool) -> dict[int, Completion]:
             if self.order:
                 raise RuntimeError("the engine fell over")
-            return super().advance()
+            return super().advance(until)
 
         def release(self) -> None:
             super().release()
@@ -201,3 +203,73 @@ def test_players_who_choose_at_once_do_not_share_their_noise() -> None:
         first, second = (row.tokens for row in episode.rows)
         assert first == second
     assert len(set(generator.keys)) == len(generator.keys) == 6
+
+
+class Elsewhere:
+    """Taboo as if it were played over a network: ``call`` is made by each move, before it is."""
+
+    def __init__(self, call: Callable[[], object]) -> None:
+        self.inner, self.call = make("game", "taboo", turns=3), call
+        self.info = replace(self.inner.info, slow=True)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def new_state(self, chance: Chance) -> Any:
+        return _StateElsewhere(self, self.inner.new_state(chance))
+
+
+class _StateElsewhere:
+    def __init__(self, game: Elsewhere, inner: State) -> None:
+        self.game, self.inner, self.info = game, inner, game.info
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.inner, name)
+
+    def apply(self, moves: Mapping[int, str]) -> Any:
+        self.game.call()
+        return self.inner.apply(moves)
+
+
+def test_slow_moves_of_several_matches_are_made_at_once() -> None:
+    together = threading.Barrier(4)  # passed by four threads that wait at it, and by no fewer
+    episodes = play(Narrow(100), 4, game=Elsewhere(lambda: together.wait(20)))
+    assert [episode.error for episode in episodes] == [""] * 4
+    assert rows(episodes) == rows(play(Narrow(100), 4))
+
+
+def test_others_are_written_while_a_move_is_made_elsewhere() -> None:
+    went_on = threading.Event()
+    waited: list[bool] = []
+
+    class Watched(Slow):
+        def advance(self, until: Callable[[], bool] = bool) -> dict[int, Completion]:
+            if self.given >= 4 + 3:  # three more turns than the four that come first
+                went_on.set()
+            return super().advance(until)
+
+    def call() -> None:
+        if not waited:
+            waited.append(False)
+            waited[0] = went_on.wait(20)
+
+    episodes = play(Watched(), 4, game=Elsewhere(call))
+    assert waited == [True]
+    assert [len(episode.turns) for episode in episodes] == [6] * 4
+
+
+def test_what_fails_elsewhere_stops_the_play_whatever_else_is_being_waited_for() -> None:
+    over = threading.Event()
+    calls: list[int] = []
+
+    def call() -> None:
+        calls.append(1)
+        if len(calls) > 1:
+            assert over.wait(20)
+        else:
+            raise GameError("nobody is there any more")
+
+    with pytest.raises(GameError, match=r"step 1, episode \d of taboo .* nobody is there any more"):
+        play(Narrow(100), 2, game=Elsewhere(call))
+    assert not over.is_set()  # nobody waited for the other one
+    over.set()

@@ -102,13 +102,13 @@ class Bad(TransformersGenerator):
     def due(self, fault):
         happened = self._params.once and Path(self._params.once).exists()
         return self.calls >= self._params.call and self._params.fault == fault and not happened
-    def advance(self):
+    def advance(self, until=bool):
         self.calls += 1
         if self.due("raises"):
             if self._params.once:
                 Path(self._params.once).touch()
             raise RuntimeError("the device fell off the bus")
-        done = super().advance()
+        done = super().advance(until)
         if self.due("none_ended"):
             return {}
         if self.due("unknown"):

@@ -38,7 +38,7 @@ checkpoint: {every: 50}
 transcripts: {every: 1}
 """
 SOURCE = RecipeSource("test", RECIPE.replace("ADAPTER", ""), "test")
-Play = Callable[[], dict[int, Completion]]
+Play = Callable[..., dict[int, Completion]]
 
 
 def recipe(*sets: str, source: RecipeSource = SOURCE) -> Recipe:
@@ -92,11 +92,11 @@ def test_a_step_is_played_by_the_version_on_record_though_the_learner_is_one_ahe
         return report
 
     def waits(advance: Play) -> Play:
-        def advance_late() -> dict[int, Completion]:
+        def advance_late(*until: Callable[[], bool]) -> dict[int, Completion]:
             if in_play():
                 assert learned.wait(60)
                 beside.append(step)
-            return advance()
+            return advance(*until)
 
         return advance_late
 
@@ -196,10 +196,10 @@ def test_play_that_fails_beside_ends_the_run_in_its_own_step_with_the_one_before
     run, watch = start(tmp_path / "run")
 
     def fails(advance: Play) -> Play:
-        def advance_or_fail() -> dict[int, Completion]:
+        def advance_or_fail(*until: Callable[[], bool]) -> dict[int, Completion]:
             if in_play() and run.trainer.counters.step == 3:
                 raise RuntimeError("the engine fell over")
-            return advance()
+            return advance(*until)
 
         return advance_or_fail
 
@@ -242,11 +242,11 @@ def test_learning_that_fails_waits_for_play_and_is_what_is_told(
         return update(parts, step)
 
     def late(advance: Play) -> Play:
-        def advance_late() -> dict[int, Completion]:
+        def advance_late(*until: Callable[[], bool]) -> dict[int, Completion]:
             if in_play() and run.trainer.counters.step == 3:
                 assert failing.wait(60)
                 played.append(run.trainer.counters.step)
-            return advance()
+            return advance(*until)
 
         return advance_late
 

@@ -14,12 +14,14 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from sparring import GameError, SeededChance
+from sparring import GameError, Sampling, SeededChance
 from sparring.errors import EpisodeError
+from sparring.play import EpisodePlan, Held
 from sparring.plugins import load_plugins
 from sparring.recipe import RecipeSource, load_recipe
 from sparring.run import Run
 from sparring.testing import check_game
+from sparring.testing.fakes import ScriptedGenerator, hall_of, make
 from sparring_adapters.openenv import OpenEnv, OpenEnvParams, OpenEnvSession
 from sparring_cli import main
 
@@ -140,6 +142,21 @@ def test_matches_side_by_side_have_sessions_of_their_own(serve: Callable[..., Se
     assert server.wait_for(live=3)
     first = [state.apply({0: "1"}) and state.observe(0)[-1] for state in states]
     assert first == ["right" if Random(state.start).randint(1, 8) == 1 else "higher" for state in states]
+
+
+def test_matches_wait_for_the_server_at_the_same_time(serve: Callable[..., Server]) -> None:
+    together = threading.Barrier(5)
+
+    def answer(_: Server, message: dict[str, Any]) -> None:
+        if message["type"] != "close":
+            together.wait(10)  # answered once five sessions have asked
+
+    game, generator = openenv(serve(answer).url, max_turns=1), ScriptedGenerator(lambda policy, _: "1")
+    seated, judges = {"player": Held("main")}, {"outcome": make("judge", "outcome")}
+    scheme = make("scheme", "turn_based")
+    plans = [EpisodePlan(n, 0, game, scheme, seated, judges, Sampling(), n, (0,)) for n in range(5)]
+    episodes = hall_of(generator, ("main",)).play(plans, 1)
+    assert [(episode.error, len(episode.turns)) for episode in episodes] == [("", 1)] * 5
 
 
 def test_an_action_and_a_reset_carry_what_the_recipe_gives(serve: Callable[..., Server]) -> None:

@@ -421,6 +421,24 @@ def test_what_ends_while_others_are_asked_for_at_once_is_not_lost(generator: Tra
     assert [early[number].tokens for number in numbers] == [completion.tokens for completion in expected[:10]]
 
 
+def test_writing_breaks_off_when_others_are_about_to_join(loaded: LoadedModel) -> None:
+    asked = [Request("main", [5 + i, 6, 7], i, Sampling(max_tokens=12)) for i in range(3)]
+    generator = make_generator(loaded, TransformersParams())
+    generator._policies["main"].writing.stop = frozenset()
+    alone = generator.generate(asked)
+    generator.release()
+    numbers = generator.admit(asked[:1])
+    looks = iter([False, False, True])
+    assert generator.advance(lambda: next(looks)) == {}
+    assert next(looks, None) is None
+    numbers += generator.admit(asked[1:])
+    done: dict[int, Completion] = {}
+    while len(done) < 3:
+        done |= generator.advance()
+    assert next(iter(done)) == numbers[0]  # it was ahead by two tokens
+    assert [done[number].tokens for number in numbers] == [completion.tokens for completion in alone]
+
+
 def test_what_is_being_written_takes_room_and_is_given_up_on_release(loaded: LoadedModel) -> None:
     asked = [Request("main", [5 + i, 6, 7], i, Sampling(max_tokens=5)) for i in range(6)]
     rows = 4 * 64 * bytes_per_token(loaded)  # four of the smallest bank
