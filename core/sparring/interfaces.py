@@ -88,7 +88,8 @@ class Table(Protocol):
     def aside(self, call: Callable[[], T]) -> Awaitable[T]:
         """What a slow call returns, such as one over the network. It runs in a thread, and other episodes go on meanwhile.
 
-        How long it takes then decides which turns are written together, so their log-probabilities are the same up to rounding.
+        How long it takes then decides which turns are written together, and in which order a judge that asks a policy is asked, so a
+        step that has one is not repeated to the bit.
         """
         ...
 

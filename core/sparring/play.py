@@ -431,6 +431,11 @@ class Hall:
         try:
             return loop.run_until_complete(self._run(plans, step, more))
         finally:
+            # Left if it was interrupted; slow calls that have not begun are given up with them.
+            if left := asyncio.all_tasks(loop):
+                for task in left:
+                    task.cancel()
+                loop.run_until_complete(asyncio.gather(*left, return_exceptions=True))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
             if self._written:  # it was broken off, perhaps by the generator, which then may not do this either

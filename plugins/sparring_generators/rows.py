@@ -14,10 +14,11 @@ from sparring_generators.prefix_cache import Node
 
 # What a call of its own in each layer has to save: so many numbers of keys and values that need not be read at each step.
 WORTH = 150_000
-# A bank's rows have room for so many tokens, the next one's for half as many again: no row reads more than that above its own.
+# A bank's rows have room for so many tokens, the next one's for half as many again: a row is read for at most half more than it
+# has, but for the few that join a larger bank.
 SMALLEST, STEP = 64, 1.5
-# A bank is given room for so many times its rows: to move them costs more than memory that nobody has written to, which on a
-# CPU costs nothing.
+# A bank is given room for so many times its rows, and keeps at most twice that: to move them costs more than memory that nobody has
+# written to, which on a CPU costs nothing.
 ROOM, ROOM_ON_A_CPU = 1.5, 3
 SPARE = 32  # tokens that rows are made ready for at a time
 
@@ -102,13 +103,13 @@ class Bank:
         return max((row.own for row in self.rows), default=0)
 
     def reserve(self, more: int) -> None:
-        """Room for so many rows more."""
+        """Room for so many rows more, and not for many others."""
         used, have = len(self.rows), self.kv.shape[2]
-        if used + more > have:
-            room = ROOM_ON_A_CPU if self.kv.device.type == "cpu" else ROOM
-            grown = self.kv.new_empty(*self.kv.shape[:2], int((used + more) * room), *self.kv.shape[3:])
-            grown[:, :, :used, :, : self._clean] = self.kv[:, :, :used, :, : self._clean]
-            self.kv = grown
+        room = ROOM_ON_A_CPU if self.kv.device.type == "cpu" else ROOM
+        if not used + more <= have <= 2 * room * (used + more):
+            fitted = self.kv.new_empty(*self.kv.shape[:2], int((used + more) * room), *self.kv.shape[3:])
+            fitted[:, :, :used, :, : self._clean] = self.kv[:, :, :used, :, : self._clean]
+            self.kv = fitted
 
     def clean(self, tokens: int) -> None:
         """Have so many tokens of every row be a number."""
@@ -189,17 +190,16 @@ class Rows:
         row.bank.leave(row.place)
         if not row.bank.rows:
             self._banks.remove(row.bank)
+        self._parts, self._members = [], []  # they would hold what is given up
 
     def extend(self) -> list[Row]:
         """Make room for one token more in each row; returns them in the order in which it is to be given."""
-        for bank in list(self._banks):
-            if full := [row for row in bank.rows[::-1] if row.own == bank.tokens]:
-                self._move(full, self._bank(bank.tokens + 1, full[0].kv))
-        self._join()
+        self._settle()
         self._parts, begin = [], 0
         members: dict[int, tuple[Trunk, list[int]]] = {}
         for bank in self._banks:
             device, own = bank.kv.device, [row.own for row in bank.rows]
+            bank.reserve(0)
             bank.clean(max(own) + 1)
             at = torch.tensor(own, device=device)
             seen = torch.arange(max(own) + 1, device=device) <= at[:, None]
@@ -262,11 +262,18 @@ class Rows:
             row.kv[:] = kv
             before.leave(place)
 
-    def _join(self) -> None:
-        """Rows of a bank go to the next larger one if a call for them alone saves too little, and banks without rows go."""
+    def _settle(self) -> None:
+        """Rows go to the next bank when theirs is full, and to the one that the longest of them needs when none needs theirs; those of a
+        bank join the next larger one where a call for them alone saves too little. Banks without rows go."""
+        for bank in list(self._banks):
+            if full := [row for row in bank.rows[::-1] if row.own == bank.tokens]:
+                self._move(full, self._bank(bank.tokens + 1, full[0].kv))
+            elif bank_size(bank.longest + 1) < bank.tokens:
+                self._move(bank.rows[::-1], self._bank(bank.longest + 1, bank.rows[0].kv))
         self._banks = [bank for bank in self._banks if bank.rows]
         for bank, larger in pairwise(list(self._banks)):
-            if not worth(len(bank.rows) * (larger.longest - bank.longest), bank.kv):
+            short = len(bank.rows) + sum(row.own < bank.tokens for row in larger.rows)
+            if not worth(short * (larger.longest - bank.longest), bank.kv):
                 self._move(bank.rows[::-1], larger)
         self._banks = [bank for bank in self._banks if bank.rows]
 

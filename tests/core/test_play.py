@@ -54,18 +54,24 @@ class Slow(ScriptedGenerator):
         self.released += 1
 
 
-def play(
+def matches(
     generator: ScriptedGenerator, episodes: int, limits: dict[str, int] | None = None, game: Game | None = None
-) -> list[Episode]:
+) -> tuple[Hall, list[EpisodePlan]]:
     """Matches of taboo of three turns each, in which everybody says x."""
     game = game or make("game", "taboo", turns=3)
     hall = Hall(generator, {"main": generator.chat}, "main", limits=limits or {})
     seated = {role: Held("main", 0, trained=True) for role in game.info.roles}
     judges = {"outcome": make("judge", "outcome")}
-    plans = [
+    return hall, [
         EpisodePlan(n, 0, game, make("scheme", "turn_based"), seated, judges, Sampling(max_tokens=8), n, (0,), "taboo")
         for n in range(episodes)
     ]
+
+
+def play(
+    generator: ScriptedGenerator, episodes: int, limits: dict[str, int] | None = None, game: Game | None = None
+) -> list[Episode]:
+    hall, plans = matches(generator, episodes, limits, game)
     return hall.play(plans, 1)
 
 
@@ -240,7 +246,7 @@ def test_slow_moves_of_several_matches_are_made_at_once() -> None:
 
 def test_others_are_written_while_a_move_is_made_elsewhere() -> None:
     went_on = threading.Event()
-    waited: list[bool] = []
+    first, waited = iter([True]), list[bool]()
 
     class Watched(Slow):
         def advance(self, until: Callable[[], bool] = bool) -> dict[int, Completion]:
@@ -249,9 +255,8 @@ def test_others_are_written_while_a_move_is_made_elsewhere() -> None:
             return super().advance(until)
 
     def call() -> None:
-        if not waited:
-            waited.append(False)
-            waited[0] = went_on.wait(20)
+        if next(first, False):
+            waited.append(went_on.wait(20))
 
     episodes = play(Watched(), 4, game=Elsewhere(call))
     assert waited == [True]
@@ -260,16 +265,36 @@ def test_others_are_written_while_a_move_is_made_elsewhere() -> None:
 
 def test_what_fails_elsewhere_stops_the_play_whatever_else_is_being_waited_for() -> None:
     over = threading.Event()
-    calls: list[int] = []
+    first, late = iter([True]), list[bool]()
 
     def call() -> None:
-        calls.append(1)
-        if len(calls) > 1:
-            assert over.wait(20)
-        else:
+        if next(first, False):
             raise GameError("nobody is there any more")
+        late.append(over.wait(20))
 
     with pytest.raises(GameError, match=r"step 1, episode \d of taboo .* nobody is there any more"):
         play(Narrow(100), 2, game=Elsewhere(call))
-    assert not over.is_set()  # nobody waited for the other one
+    assert not late  # nobody waited for the other one
     over.set()
+
+
+def test_slow_calls_that_nobody_waits_for_any_more_are_not_made() -> None:
+    over = threading.Event()
+    made: list[int] = []
+
+    def call() -> None:
+        made.append(1)
+        over.wait(20)
+
+    class Interrupted(Slow):
+        def advance(self, until: Callable[[], bool] = bool) -> dict[int, Completion]:
+            if len(self.order) == 80:
+                raise KeyboardInterrupt
+            return super().advance()
+
+    hall, plans = matches(Interrupted(), 90, game=Elsewhere(call))
+    with pytest.raises(KeyboardInterrupt):
+        hall.play(plans, 1)
+    over.set()
+    hall._threads.shutdown()  # waits for what is left
+    assert len(made) == 64  # as many as there are threads; sixteen more had been asked for

@@ -18,6 +18,7 @@ from sparring_generators import attention, packed, rows, writing
 from sparring_generators.capacity import bytes_per_token
 from sparring_generators.packed import PackedLinears
 from sparring_generators.params import TransformersParams
+from sparring_generators.prefix_cache import Node
 from sparring_generators.sampling import distributions, draw
 from sparring_generators.transformers import TransformersGenerator
 
@@ -339,6 +340,31 @@ def test_short_conversations_beside_a_long_one_are_not_read_as_far_as_that(
     for completion, request in zip(done, asked, strict=True):
         (scored,) = generator.score("main", [(request.context, completion.tokens)])
         assert completion.logprobs == pytest.approx(scored, abs=1e-4)
+
+
+def test_rows_lie_in_the_bank_that_the_longest_of_them_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Short rows may be a long one's guests, but only as many as a call for them alone would not be worth; when it is gone they move down."""
+    size, heads = 8, 2
+    monkeypatch.setattr(rows, "WORTH", 20_000 * heads)  # 1,250 tokens of sixteen numbers and two heads
+
+    def path(first: int, tokens: int) -> list[Node]:
+        end = Node(tuple(first + i for i in range(tokens)), tokens, None)
+        end.kv = torch.full((1, 2, heads, tokens, size), float(first))
+        return [end]
+
+    held = rows.Rows()
+    (long,) = held.add([path(10_000, 500)], [1])
+    short = []
+    for number in range(5):
+        short += held.add([path(1_000 * number, 40)], [1])
+        held.extend()
+    # A guest is read for 460 tokens more than it has: two are, three are not.
+    assert [row.bank is long.bank for row in short] == [True, True, False, False, False]
+    held.drop(long)
+    assert {row.bank.tokens for row in held.extend()} == {64}
+    assert short[0].bank.kv.shape[2] <= 2 * rows.ROOM_ON_A_CPU * 5
+    for number, row in enumerate(short):
+        assert torch.equal(row.span(0, 40), torch.full((1, 2, heads, 40, size), 1_000.0 * number))
 
 
 def test_a_group_that_shares_its_task_holds_it_once(loaded: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
