@@ -17,9 +17,10 @@ WORTH = 150_000
 # A bank's rows have room for so many tokens, the next one's for half as many again: a row is read for at most half more than it
 # has, but for the few that join a larger bank.
 SMALLEST, STEP = 64, 1.5
-# A bank is given room for so many times its rows, and keeps at most twice that: to move them costs more than memory that nobody has
-# written to, which on a CPU costs nothing.
+# A bank is given room for so many times its rows, and keeps it until that is a third too much: to move them costs more than memory
+# that nobody has written to, which on a CPU costs nothing.
 ROOM, ROOM_ON_A_CPU = 1.5, 3
+KEPT = 4 / 3
 SPARE = 32  # tokens that rows are made ready for at a time
 
 
@@ -106,7 +107,7 @@ class Bank:
         """Room for so many rows more, and not for many others."""
         used, have = len(self.rows), self.kv.shape[2]
         room = ROOM_ON_A_CPU if self.kv.device.type == "cpu" else ROOM
-        if not used + more <= have <= 2 * room * (used + more):
+        if not used + more <= have <= KEPT * room * (used + more):
             fitted = self.kv.new_empty(*self.kv.shape[:2], int((used + more) * room), *self.kv.shape[3:])
             fitted[:, :, :used, :, : self._clean] = self.kv[:, :, :used, :, : self._clean]
             self.kv = fitted

@@ -21,6 +21,7 @@ from sparring_generators.capacity import fitting
 from sparring_generators.continuous import to_the_end
 from sparring_generators.packed import PackedLinears, pack, packed_bytes
 from sparring_generators.params import TransformersParams
+from sparring_generators.rows import KEPT, ROOM
 from sparring_generators.scoring import score
 from sparring_generators.writing import Writing
 from sparring_memory.token_budget import lack
@@ -53,9 +54,13 @@ class TransformersGenerator:
         self._policies[policy] = _Policy(loaded, Writing(loaded, stop, self._limits(), self.seconds))
 
     def memory_bytes(self) -> int:
-        """Keys and values of what is published; the second, packed copy of the weights comes on top where there is one."""
+        """Keys and values of what is published; the second, packed copy of the weights comes on top where there is one.
+
+        On CUDA room that no row has taken yet counts too; on a CPU it takes no memory.
+        """
         packed = sum(packed_bytes(known.loaded) for known in self._policies.values()) if self._params.pack else 0
-        return int(len(self._policies) * self._params.kv_gib * 2**30) + packed
+        rows = sum(1 if known.loaded.model.device.type == "cpu" else ROOM * KEPT for known in self._policies.values())
+        return int((len(self._policies) + rows) * self._params.kv_gib / 2 * 2**30) + packed
 
     def version_bytes(self, loaded: LoadedModel) -> int:
         """Of one more set of weights that is published: their packed copy."""

@@ -362,7 +362,7 @@ def test_rows_lie_in_the_bank_that_the_longest_of_them_needs(monkeypatch: pytest
     assert [row.bank is long.bank for row in short] == [True, True, False, False, False]
     held.drop(long)
     assert {row.bank.tokens for row in held.extend()} == {64}
-    assert short[0].bank.kv.shape[2] <= 2 * rows.ROOM_ON_A_CPU * 5
+    assert short[0].bank.kv.shape[2] <= rows.KEPT * rows.ROOM_ON_A_CPU * 5
     for number, row in enumerate(short):
         assert torch.equal(row.span(0, 40), torch.full((1, 2, heads, 40, size), 1_000.0 * number))
 
