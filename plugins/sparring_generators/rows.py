@@ -25,9 +25,9 @@ SPARE = 32  # tokens that rows are made ready for at a time
 
 
 def bank_size(tokens: int) -> int:
-    """What the smallest bank for rows of ``tokens`` holds of each."""
+    """What the bank holds of each row in which rows of ``tokens`` are put: they can go on a while."""
     size = SMALLEST
-    while size < tokens:
+    while size < tokens + SPARE:
         size = int(size * STEP)
     return size
 
@@ -168,7 +168,7 @@ class Rows:
         """New rows that hold the tokens of these paths of nodes; ``rows`` is how many each may split into."""
         trunks = self._trunks_of(paths, rows)
         starts = [len(trunk.tokens) if trunk else 0 for trunk in trunks]
-        banks = [self._bank(path[-1].end - a + 1, path[0].read) for path, a in zip(paths, starts, strict=True)]
+        banks = [self._bank(path[-1].end - a, path[0].read) for path, a in zip(paths, starts, strict=True)]
         for bank, more in Counter(banks).items():
             bank.reserve(more)
         added = [Row(path[-1].end, *where) for path, where in zip(paths, zip(trunks, banks, strict=True), strict=True)]
@@ -268,9 +268,9 @@ class Rows:
         bank join the next larger one where a call for them alone saves too little. Banks without rows go."""
         for bank in list(self._banks):
             if full := [row for row in bank.rows[::-1] if row.own == bank.tokens]:
-                self._move(full, self._bank(bank.tokens + 1, full[0].kv))
-            elif bank_size(bank.longest + 1) < bank.tokens:
-                self._move(bank.rows[::-1], self._bank(bank.longest + 1, bank.rows[0].kv))
+                self._move(full, self._bank(bank.tokens, full[0].kv))
+            elif bank_size(bank.longest) < bank.tokens:
+                self._move(bank.rows[::-1], self._bank(bank.longest, bank.rows[0].kv))
         self._banks = [bank for bank in self._banks if bank.rows]
         for bank, larger in pairwise(list(self._banks)):
             short = len(bank.rows) + sum(row.own < bank.tokens for row in larger.rows)

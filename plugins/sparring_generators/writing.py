@@ -77,7 +77,7 @@ class Writing:
     @staticmethod
     def needs(request: Request) -> int:
         """Tokens whose keys and values there must be room for before it is admitted."""
-        return bank_size(most_tokens(request))
+        return bank_size(most_tokens(request) - 1)  # of an answer the last token is not read
 
     @property
     def held(self) -> int:

@@ -84,6 +84,7 @@ def test_rows_hold_and_attend_to_what_plain_lists_would(
 ) -> None:
     """Small banks, so that rows go up and down; memory that nobody has written to is not a number."""
     monkeypatch.setattr(rows, "SMALLEST", 4)
+    monkeypatch.setattr(rows, "SPARE", 1 + 3 * (seed // 3))
     monkeypatch.setattr(rows, "WORTH", [0, 2_000, 10**9][seed % 3])
     if not fused:
         monkeypatch.setattr(attention, "_fused", lambda: None)
