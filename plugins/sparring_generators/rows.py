@@ -14,8 +14,8 @@ from sparring_generators.prefix_cache import Node
 
 # What a call of its own in each layer has to save: so many numbers of keys and values that need not be read at each step.
 WORTH = 150_000
-# A bank's rows have room for so many tokens, the next one's for half as many again: a row is read for at most half more than it
-# has, but for the few that join a larger bank.
+# A bank's rows have room for so many tokens, the next one's for half as many again: a row is read for at most half more than it has
+# with SPARE tokens, but for the few that join a larger bank.
 SMALLEST, STEP = 64, 1.5
 # A bank is given room for so many times its rows, and keeps it until that is a third too much: to move them costs more than memory
 # that nobody has written to, which on a CPU costs nothing.
@@ -60,6 +60,10 @@ class Trunk:
         return at == len(self.tokens)
 
 
+def trunk_length(trunk: Trunk | None) -> int:
+    return len(trunk.tokens) if trunk else 0
+
+
 @dataclass(slots=True, eq=False)
 class Row:
     """A sequence of ``length`` tokens: its trunk's, if it has one, and after them its own, which lie in a place of a bank."""
@@ -71,7 +75,7 @@ class Row:
 
     @property
     def start(self) -> int:
-        return len(self.trunk.tokens) if self.trunk else 0
+        return trunk_length(self.trunk)
 
     @property
     def own(self) -> int:
@@ -167,17 +171,18 @@ class Rows:
     def add(self, paths: Sequence[Sequence[Node]], rows: Sequence[int]) -> list[Row]:
         """New rows that hold the tokens of these paths of nodes; ``rows`` is how many each may split into."""
         trunks = self._trunks_of(paths, rows)
-        starts = [len(trunk.tokens) if trunk else 0 for trunk in trunks]
-        banks = [self._bank(path[-1].end - a, path[0].read) for path, a in zip(paths, starts, strict=True)]
-        for bank, more in Counter(banks).items():
+        added = [
+            Row(path[-1].end, trunk, self._bank(path[-1].end - trunk_length(trunk), path[0].read))
+            for path, trunk in zip(paths, trunks, strict=True)
+        ]
+        for bank, more in Counter(row.bank for row in added).items():
             bank.reserve(more)
-        added = [Row(path[-1].end, *where) for path, where in zip(paths, zip(trunks, banks, strict=True), strict=True)]
-        for row, path, start in zip(added, paths, starts, strict=True):
+        for row, path in zip(added, paths, strict=True):
             row.bank.take(row)
             for node in path:
-                a, b = max(node.start, start), node.end
+                a, b = max(node.start, row.start), node.end
                 if a < b:
-                    row.kv[:, :, :, a - start : b - start] = node.read[:, :, :, a - node.start :]
+                    row.kv[:, :, :, a - row.start : b - row.start] = node.read[:, :, :, a - node.start :]
         return added
 
     def fork(self, row: Row) -> Row:
@@ -286,7 +291,7 @@ class Rows:
         chosen: list[Trunk | None] = [
             max((t for t in known if t.begins(path)), key=lambda t: len(t.tokens), default=None) for path in paths
         ]
-        read_once = [len(trunk.tokens) if trunk else 0 for trunk in chosen]
+        read_once = [trunk_length(trunk) for trunk in chosen]
         new: dict[int, Node] = {}
         while True:
             through: dict[Node, list[int]] = {}
