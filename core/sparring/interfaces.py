@@ -389,7 +389,7 @@ class Continuous(Generator, Protocol):
         ...
 
     def advance(self, until: Callable[[], bool] = bool) -> Mapping[int, Completion]:
-        """Write until something has ended, if there is anything, or ``until()`` says that others are about to join.
+        """Write until something has ended, if there is anything, or ``until()``, by default never, says that others are about to join.
 
         Returns what has ended, by its number, each once.
         """

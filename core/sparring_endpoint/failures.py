@@ -52,7 +52,8 @@ class FailureCount:
             )
 
     def state_dict(self) -> dict[str, Any]:
-        return {"total": self.total, "recent": list(self._recent)}
+        with self._lock:  # calls of a play that was broken off may still come back
+            return {"total": self.total, "recent": list(self._recent)}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.total = int(state["total"])
